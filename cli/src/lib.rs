@@ -1,0 +1,1 @@
+//! The quipu program: the whole mesh in one process, and its tools.

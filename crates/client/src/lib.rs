@@ -1,0 +1,1 @@
+//! The one outbound stack: resolution, balancing, ejection, deadlines, retries, identity, telemetry.

@@ -1,0 +1,1 @@
+//! Typed settings and secrets from the environment, with every fault reported at once.

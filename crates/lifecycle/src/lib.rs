@@ -1,0 +1,1 @@
+//! Signals, readiness and the bounded drain of a process.

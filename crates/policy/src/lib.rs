@@ -1,0 +1,1 @@
+//! Who may call what: the reviewed policy file, its decision and everything rendered from it.

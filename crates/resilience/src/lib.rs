@@ -1,0 +1,1 @@
+//! Tower layers that keep calls bounded: deadlines, admission, retry budgets, ejection.

@@ -1,0 +1,1 @@
+//! The one inbound stack: TLS, limits, policy, deadlines, telemetry, health, the admin port.

@@ -1,0 +1,1 @@
+//! SQL on SQLite and Postgres behind one type, and keyset paging.

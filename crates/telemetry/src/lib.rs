@@ -1,0 +1,1 @@
+//! Logs, traces and metrics, and the propagation of trace context.

@@ -1,0 +1,1 @@
+//! The REST gateway: the only door of the mesh to the outside.

@@ -1,0 +1,1 @@
+//! Accounts, credentials, tokens, sessions, API keys and roles.

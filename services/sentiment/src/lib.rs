@@ -1,0 +1,1 @@
+//! Text to label, score and explanation.
