@@ -8,7 +8,7 @@ use std::{
 use prost::Message as _;
 
 /// Generates into `crates/proto/src/gen`; with `check`, compares instead and fails on a difference.
-pub fn run(check: bool) -> Result<(), String> {
+pub(crate) fn run(check: bool) -> Result<(), String> {
     let root = crate::root();
     let target = root.join("crates/proto/src/gen");
     let scratch = root.join("target/codegen");
