@@ -9,7 +9,6 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("gen/descriptors.bin");
 /// Accounts, credentials, tokens, sessions, API keys and roles.
 pub mod auth {
     /// `quipu.auth.v1`.
-    #[expect(missing_docs, clippy::all, reason = "generated")]
     pub mod v1 {
         include!("gen/quipu.auth.v1.rs");
     }
@@ -18,7 +17,6 @@ pub mod auth {
 /// Sentiment of texts.
 pub mod sentiment {
     /// `quipu.sentiment.v1`.
-    #[expect(missing_docs, clippy::all, reason = "generated")]
     pub mod v1 {
         include!("gen/quipu.sentiment.v1.rs");
     }
