@@ -65,6 +65,7 @@ pub struct Effective(pub Vec<Setting>);
 impl Reader {
     /// Reads the environment of the process. Values that are not UTF-8 are a fault when they are asked for.
     #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
     pub fn from_env() -> Self {
         Self::from_pairs(
             std::env::vars_os()
@@ -89,7 +90,14 @@ impl Reader {
     {
         let value = self.parse::<T>(name);
         let shown = value.as_ref().ok().and_then(|v| v.as_ref().map(T::to_string));
-        self.record(Setting { name: name.into(), help, default: None, required: false, secret: false, value: shown });
+        self.record(Setting {
+            name: name.into(),
+            help,
+            default: None,
+            required: false,
+            secret: false,
+            value: shown,
+        });
         value
     }
 
@@ -120,7 +128,14 @@ impl Reader {
         let value = self.parse::<T>(name).map(|v| v.unwrap_or(default));
         let shown = value.as_ref().ok().map(T::to_string);
         let default = Some(shown_default);
-        self.record(Setting { name: name.into(), help, default, required: false, secret: false, value: shown });
+        self.record(Setting {
+            name: name.into(),
+            help,
+            default,
+            required: false,
+            secret: false,
+            value: shown,
+        });
         value
     }
 
@@ -132,7 +147,9 @@ impl Reader {
     pub fn secret(&mut self, name: &str, help: &'static str) -> Result<Option<Secret>, Reported> {
         let file_name = format!("{name}_FILE");
         let value = match (self.get(name), self.get(&file_name)) {
-            (Some(_), Some(_)) => Err(self.fault(name, format!("is set together with {file_name}; keep one of them"))),
+            (Some(_), Some(_)) => {
+                Err(self.fault(name, format!("is set together with {file_name}; keep one of them")))
+            }
             (Some(value), None) => Ok(Some(Secret::from(value))),
             (None, Some(path)) => {
                 let read = read_secret(Path::new(&path));
@@ -141,7 +158,14 @@ impl Reader {
             (None, None) => Ok(None),
         };
         let shown = value.as_ref().ok().and_then(|v| v.as_ref().map(Secret::to_string));
-        self.record(Setting { name: name.into(), help, default: None, required: false, secret: true, value: shown });
+        self.record(Setting {
+            name: name.into(),
+            help,
+            default: None,
+            required: false,
+            secret: true,
+            value: shown,
+        });
         value
     }
 
@@ -179,7 +203,9 @@ impl Reader {
             .values
             .keys()
             .filter(|k| k.starts_with(PREFIX))
-            .filter(|k| !known.contains(k.as_str()) && !k.strip_suffix("_FILE").is_some_and(|s| known.contains(s)))
+            .filter(|k| {
+                !known.contains(k.as_str()) && !k.strip_suffix("_FILE").is_some_and(|s| known.contains(s))
+            })
             .cloned()
             .collect();
         for name in unknown {

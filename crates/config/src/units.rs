@@ -12,7 +12,8 @@ impl FromStr for Seconds {
     fn from_str(text: &str) -> Result<Self, String> {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at(digits);
-        let number: u64 = number.parse().map_err(|_| format!("{text:?} is not a time such as 30s, 500ms or 5m"))?;
+        let number: u64 =
+            number.parse().map_err(|_| format!("{text:?} is not a time such as 30s, 500ms or 5m"))?;
         let millis = match unit {
             "ms" => 1,
             "" | "s" => 1_000,

@@ -45,9 +45,15 @@ impl Kind {
     /// succeed later, and the reason when nobody gave one.
     const fn row(self) -> (Code, StatusCode, bool, &'static str) {
         match self {
-            Self::InvalidArgument => (Code::InvalidArgument, StatusCode::BAD_REQUEST, false, "INVALID_ARGUMENT"),
-            Self::Unauthenticated => (Code::Unauthenticated, StatusCode::UNAUTHORIZED, false, "UNAUTHENTICATED"),
-            Self::PermissionDenied => (Code::PermissionDenied, StatusCode::FORBIDDEN, false, "PERMISSION_DENIED"),
+            Self::InvalidArgument => {
+                (Code::InvalidArgument, StatusCode::BAD_REQUEST, false, "INVALID_ARGUMENT")
+            }
+            Self::Unauthenticated => {
+                (Code::Unauthenticated, StatusCode::UNAUTHORIZED, false, "UNAUTHENTICATED")
+            }
+            Self::PermissionDenied => {
+                (Code::PermissionDenied, StatusCode::FORBIDDEN, false, "PERMISSION_DENIED")
+            }
             Self::NotFound => (Code::NotFound, StatusCode::NOT_FOUND, false, "NOT_FOUND"),
             Self::AlreadyExists => (Code::AlreadyExists, StatusCode::CONFLICT, false, "ALREADY_EXISTS"),
             Self::FailedPrecondition => {
@@ -58,7 +64,9 @@ impl Kind {
             Self::ResourceExhausted => {
                 (Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS, true, "RESOURCE_EXHAUSTED")
             }
-            Self::TooLarge => (Code::ResourceExhausted, StatusCode::PAYLOAD_TOO_LARGE, false, "MESSAGE_TOO_LARGE"),
+            Self::TooLarge => {
+                (Code::ResourceExhausted, StatusCode::PAYLOAD_TOO_LARGE, false, "MESSAGE_TOO_LARGE")
+            }
             Self::DeadlineExceeded => {
                 (Code::DeadlineExceeded, StatusCode::GATEWAY_TIMEOUT, true, "DEADLINE_EXCEEDED")
             }

@@ -35,7 +35,11 @@ struct Inner {
 
 impl Error {
     /// `reason` is a stable name in `UPPER_SNAKE_CASE` for programs; `message` is public and for people.
-    pub fn new(kind: Kind, reason: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(
+        kind: Kind,
+        reason: impl Into<Cow<'static, str>>,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self(Box::new(Inner {
             kind,
             reason: reason.into(),
@@ -76,7 +80,10 @@ impl Error {
     }
 
     /// The caller did not prove who it is.
-    pub fn unauthenticated(reason: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+    pub fn unauthenticated(
+        reason: impl Into<Cow<'static, str>>,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self::new(Kind::Unauthenticated, reason, message)
     }
 
@@ -163,7 +170,9 @@ impl Error {
         let reason = self.reason();
         match self.kind() {
             Kind::Internal | Kind::DataLoss => tracing::error!(reason, error = %chain, "request failed"),
-            Kind::Unavailable | Kind::DeadlineExceeded => tracing::warn!(reason, error = %chain, "request failed"),
+            Kind::Unavailable | Kind::DeadlineExceeded => {
+                tracing::warn!(reason, error = %chain, "request failed")
+            }
             _ => tracing::debug!(reason, error = %chain, "request refused"),
         }
     }

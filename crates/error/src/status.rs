@@ -1,4 +1,5 @@
 //! To and from `tonic::Status` with `google.rpc` details: the only place where one is made.
+#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "the one place where statuses are made"))]
 
 use std::{collections::HashMap, time::Duration};
 
@@ -18,8 +19,11 @@ impl Error {
         let mut details = ErrorDetails::new();
         details.set_error_info(self.reason(), DOMAIN, metadata);
         if !self.violations().is_empty() {
-            let fields =
-                self.violations().iter().map(|v| FieldViolation::new(&v.field, &v.description)).collect::<Vec<_>>();
+            let fields = self
+                .violations()
+                .iter()
+                .map(|v| FieldViolation::new(&v.field, &v.description))
+                .collect::<Vec<_>>();
             details.set_bad_request(fields);
         }
         if let Some(after) = self.retry_after() {
