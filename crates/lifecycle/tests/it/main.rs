@@ -1,0 +1,3 @@
+//! The drain of a process, on paused time.
+
+mod drain;
