@@ -1,0 +1,123 @@
+//! The connection pools of one database, and what is done to it as a whole.
+
+use sqlx::migrate::Migrator;
+use sqlx::{PgPool, SqlitePool};
+
+use crate::config::{Location, StoreConfig};
+use crate::error::{StoreError, StoreErrorKind};
+use crate::statement::System;
+use crate::{on, postgres, sqlite};
+
+/// One database. Clones share the pools.
+#[derive(Clone, Debug)]
+pub enum Db {
+    /// A file. One writer, so that writers queue here in order instead of racing for the file's lock; readers beside it
+    /// never wait for it (WAL).
+    Sqlite {
+        /// Connections that refuse to write.
+        read: SqlitePool,
+        /// The one connection that writes.
+        write: SqlitePool,
+    },
+    /// A server.
+    Postgres(PgPool),
+}
+
+/// What a statement runs on: the same thing of either driver.
+#[derive(Debug)]
+pub enum Target<S, P> {
+    /// Of SQLite.
+    Sqlite(S),
+    /// Of Postgres.
+    Postgres(P),
+}
+
+impl<S, P> Target<S, P> {
+    /// Whose it is, for the span.
+    pub fn system(&self) -> System {
+        match self {
+            Self::Sqlite(_) => System::Sqlite,
+            Self::Postgres(_) => System::Postgres,
+        }
+    }
+}
+
+impl Db {
+    /// Opens the pools. A SQLite file is made (mode 0600) with its folder when missing; of a Postgres server nothing is
+    /// asked yet, so that a service can start before its database.
+    ///
+    /// # Errors
+    ///
+    /// The SQLite file cannot be made or opened.
+    pub async fn connect(config: &StoreConfig) -> Result<Self, StoreError> {
+        match &config.url.0 {
+            Location::Sqlite(path) => sqlite::open(path, config).await,
+            Location::Postgres(options) => Ok(Self::Postgres(postgres::pool(options, config))),
+        }
+    }
+
+    /// Which database it is.
+    #[must_use]
+    pub fn system(&self) -> System {
+        self.read().system()
+    }
+
+    /// What statements run on that only read.
+    #[must_use]
+    pub fn read(&self) -> Target<&SqlitePool, &PgPool> {
+        match self {
+            Self::Sqlite { read, .. } => Target::Sqlite(read),
+            Self::Postgres(pool) => Target::Postgres(pool),
+        }
+    }
+
+    /// What a single statement runs on that writes.
+    #[must_use]
+    pub fn write(&self) -> Target<&SqlitePool, &PgPool> {
+        match self {
+            Self::Sqlite { write, .. } => Target::Sqlite(write),
+            Self::Postgres(pool) => Target::Postgres(pool),
+        }
+    }
+
+    /// Brings the schema up to date with the migrations of its dialect. Several replicas may do it at once.
+    ///
+    /// # Errors
+    ///
+    /// A migration failed, or an applied one differs from the one given.
+    pub async fn migrate(&self, sqlite: &Migrator, postgres: &Migrator) -> Result<(), StoreError> {
+        let done = match self {
+            Self::Sqlite { write, .. } => sqlite.run(write).await,
+            Self::Postgres(pool) => {
+                let mut connection = postgres::unhurried(pool).await?;
+                postgres.run(&mut *connection).await
+            }
+        };
+        done.map_err(|error| match error {
+            sqlx::migrate::MigrateError::Execute(error) => StoreError::from(error),
+            other => StoreError::new(StoreErrorKind::Other, other),
+        })
+    }
+
+    /// Asks the database for an answer.
+    ///
+    /// # Errors
+    ///
+    /// It gives none.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        on!(self.read(), "SELECT 1", |e| sqlx::query_scalar::<_, i32>("SELECT 1").fetch_one(e).await)?;
+        on!(self.write(), "SELECT 1", |e| sqlx::query_scalar::<_, i32>("SELECT 1").fetch_one(e).await)?;
+        Ok(())
+    }
+
+    /// Closes the pools after their connections came back.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite { read, write } => {
+                read.close().await;
+                write.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}

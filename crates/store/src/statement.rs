@@ -1,0 +1,83 @@
+//! One statement: its span, its metrics, its error.
+
+use std::future::Future;
+use std::time::Instant;
+
+use tracing::Instrument;
+use tracing::field::Empty;
+
+use crate::error::StoreError;
+
+/// Which database, by OpenTelemetry's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum System {
+    /// SQLite.
+    Sqlite,
+    /// Postgres.
+    Postgres,
+}
+
+impl System {
+    /// The value of `db.system.name`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgresql",
+        }
+    }
+}
+
+/// Runs a statement in a client span with OpenTelemetry's database attributes; the values bound to it are not among them.
+/// Called by [`on!`](crate::on).
+///
+/// # Errors
+///
+/// The driver's error, classified.
+pub async fn statement<T>(
+    summary: &'static str,
+    system: System,
+    run: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, StoreError> {
+    let span = tracing::info_span!(
+        "sql",
+        otel.name = summary,
+        otel.kind = "client",
+        otel.status_code = Empty,
+        error.type = Empty,
+        db.system.name = system.name(),
+        db.query.summary = summary,
+    );
+    let begun = Instant::now();
+    let result = run.instrument(span.clone()).await.map_err(StoreError::from);
+    let failure = result.as_ref().err().map_or("", |error| error.kind().name());
+    if !failure.is_empty() {
+        span.record("otel.status_code", "ERROR");
+        span.record("error.type", failure);
+    }
+    metrics::histogram!("db_client_operation_duration_seconds",
+        "db_system_name" => system.name(), "db_query_summary" => summary, "error_type" => failure)
+    .record(begun.elapsed().as_secs_f64());
+    result
+}
+
+/// Runs one expression on whichever database it is, and awaits it in a span of the statement.
+///
+/// `on!(db.read(), "SELECT users", |e| sqlx::query_as("SELECT …").bind(id).fetch_optional(e).await)`: the first argument is
+/// a [`Target`](crate::Target), the second the low-cardinality summary of the statement, the third an expression that
+/// uses the driver's executor and yields `Result<T, sqlx::Error>` with the same `T` for both. The value is
+/// `Result<T, StoreError>`.
+#[macro_export]
+macro_rules! on {
+    ($target:expr, $summary:expr, |$executor:ident| $run:expr) => {{
+        let target = $target;
+        let system = target.system();
+        $crate::statement($summary, system, async {
+            match target {
+                $crate::Target::Sqlite($executor) => $run,
+                $crate::Target::Postgres($executor) => $run,
+            }
+        })
+        .await
+    }};
+}

@@ -1,0 +1,147 @@
+//! Transactions that a caller may abandon at any moment.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection};
+use tracing::Instrument;
+
+use crate::db::{Db, Target};
+use crate::error::{StoreError, StoreErrorKind};
+use crate::statement::{System, statement};
+
+/// How often a transaction that lost against another is done in all.
+const ATTEMPTS: u32 = 4;
+
+/// A transaction that may write. Rolled back when dropped.
+#[derive(Debug)]
+pub enum Tx {
+    /// Of SQLite; holds the file's write lock from the start, so it never fails halfway for want of it.
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    /// Of Postgres, READ COMMITTED.
+    Postgres(sqlx::Transaction<'static, Postgres>),
+}
+
+/// The work of a transaction, see [`Db::transact`].
+pub type Work<'t, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 't>>;
+
+impl Tx {
+    /// What the statements of the transaction run on.
+    pub fn conn(&mut self) -> Target<&mut SqliteConnection, &mut PgConnection> {
+        match self {
+            Self::Sqlite(tx) => Target::Sqlite(&mut **tx),
+            Self::Postgres(tx) => Target::Postgres(&mut **tx),
+        }
+    }
+
+    /// Makes the work permanent. Goes on to its end when the caller leaves.
+    ///
+    /// # Errors
+    ///
+    /// The work may or may not be permanent after an outage.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        let system = match &self {
+            Self::Sqlite(_) => System::Sqlite,
+            Self::Postgres(_) => System::Postgres,
+        };
+        let work = async move {
+            match self {
+                Self::Sqlite(tx) => tx.commit().await,
+                Self::Postgres(tx) => tx.commit().await,
+            }
+        };
+        shielded(statement("COMMIT", system, work)).await
+    }
+
+    /// Undoes the work.
+    ///
+    /// # Errors
+    ///
+    /// The connection is gone, and the work with it.
+    pub async fn rollback(self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(tx) => tx.rollback().await?,
+            Self::Postgres(tx) => tx.rollback().await?,
+        }
+        Ok(())
+    }
+}
+
+impl Db {
+    /// Begins a transaction that may write.
+    ///
+    /// It runs in a task of its own: a `begin` that is dropped halfway would give its connection back inside an open
+    /// transaction (sqlx issue 4385); here it goes to its end, and the unclaimed transaction is rolled back.
+    ///
+    /// # Errors
+    ///
+    /// No connection in time.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        let db = self.clone();
+        let work = async move {
+            match db {
+                Self::Sqlite { write, .. } => write.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite),
+                Self::Postgres(pool) => pool.begin().await.map(Tx::Postgres),
+            }
+        };
+        shielded(statement("BEGIN", self.system(), work)).await
+    }
+
+    /// Does `work` in a transaction and commits it; an error rolls it back. Done again, a few times, when it lost against
+    /// another transaction (serialization failure, deadlock), so `work` must be free of other effects.
+    ///
+    /// # Errors
+    ///
+    /// That of the work, of `begin` or of `commit`.
+    pub async fn transact<T, F>(&self, mut work: F) -> Result<T, StoreError>
+    where
+        F: for<'t> FnMut(&'t mut Tx) -> Work<'t, T> + Send,
+        T: Send,
+    {
+        let mut attempt = 1;
+        loop {
+            match self.attempt(&mut work).await {
+                Err(error) if error.is_conflict() && attempt < ATTEMPTS => {
+                    tracing::debug!(attempt, "transaction lost against another; again");
+                    tokio::time::sleep(pause(attempt)).await;
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn attempt<T, F>(&self, work: &mut F) -> Result<T, StoreError>
+    where
+        F: for<'t> FnMut(&'t mut Tx) -> Work<'t, T> + Send,
+    {
+        let mut tx = self.begin().await?;
+        match work(&mut tx).await {
+            Ok(value) => {
+                tx.commit().await?;
+                Ok(value)
+            }
+            Err(error) => {
+                // The error that matters is the work's; the rollback happens either way.
+                tx.rollback().await.ok();
+                Err(error)
+            }
+        }
+    }
+}
+
+/// A few milliseconds, more each time, with jitter so that two losers do not meet again.
+fn pause(attempt: u32) -> Duration {
+    let jitter = uuid::Uuid::new_v4().as_u128() % 10;
+    Duration::from_millis(u64::from(5 * attempt) + u64::try_from(jitter).unwrap_or_default())
+}
+
+async fn shielded<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::spawn(work.in_current_span()).await {
+        Ok(result) => result,
+        Err(error) => Err(StoreError::new(StoreErrorKind::Other, error)),
+    }
+}
