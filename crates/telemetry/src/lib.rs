@@ -1,1 +1,25 @@
 //! Logs, traces and metrics, and the propagation of trace context.
+//!
+//! Owns the one subscriber and the one metrics recorder of a process. Every log line carries the trace it belongs to,
+//! also when no collector is configured. Nothing here can slow a request down or hold the end of the process: spans
+//! that the collector does not take are dropped and counted, and the last flush is bounded. No secret, token or text of
+//! a user belongs in any span, label or log line.
+
+pub mod audit;
+mod config;
+mod log;
+pub mod metrics_names;
+mod neutral;
+mod panics;
+pub mod propagation;
+mod recorder;
+pub mod red;
+mod subscriber;
+mod telemetry;
+mod traces;
+
+pub use config::{Format, Sampling, TelemetryConfig};
+pub use neutral::neutralise;
+pub use recorder::metrics_text;
+pub use subscriber::subscriber;
+pub use telemetry::{Telemetry, TelemetryError};

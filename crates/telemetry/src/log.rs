@@ -1,0 +1,164 @@
+//! How a log line looks: one JSON object, or one readable line; both name the trace and the span.
+
+use std::fmt;
+
+use opentelemetry::trace::TraceContextExt;
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::{DefaultFields, JsonFields, Writer};
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::neutral::is_hostile;
+
+/// The trace and span ids of the moment, when there are any.
+fn ids() -> Option<(String, String)> {
+    let context = opentelemetry::Context::current();
+    let span = context.span();
+    let span = span.span_context();
+    span.is_valid().then(|| (span.trace_id().to_string(), span.span_id().to_string()))
+}
+
+/// One JSON object a line: what happened, in which trace, and the fields of the spans around it.
+pub(crate) struct JsonLines;
+
+impl<S> FormatEvent<S, JsonFields> for JsonLines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn format_event(
+        &self,
+        ctx: &FmtContext<'_, S, JsonFields>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut line = Map::new();
+        let mut time = String::new();
+        SystemTime.format_time(&mut Writer::new(&mut time))?;
+        line.insert("timestamp".into(), time.into());
+        line.insert("level".into(), event.metadata().level().as_str().into());
+        line.insert("target".into(), event.metadata().target().into());
+        event.record(&mut Fields(&mut line));
+        if let Some((trace, span)) = ids() {
+            line.insert("trace_id".into(), trace.into());
+            line.insert("span_id".into(), span.into());
+        }
+        if let Some(span) = spans(ctx) {
+            line.insert("span".into(), span);
+        }
+        let text = serde_json::to_string(&line).map_err(|_| fmt::Error)?;
+        write_escaped(&mut writer, &text)?;
+        writer.write_char('\n')
+    }
+}
+
+/// JSON escapes only ASCII control characters; the others that could harm a reader are escaped here.
+fn write_escaped(writer: &mut Writer<'_>, json: &str) -> fmt::Result {
+    if !json.chars().any(is_hostile) {
+        return writer.write_str(json);
+    }
+    for c in json.chars() {
+        if is_hostile(c) { write!(writer, "\\u{:04x}", u32::from(c))? } else { writer.write_char(c)? }
+    }
+    Ok(())
+}
+
+/// The name of the innermost span and the fields of all spans around the event; the inner ones win.
+fn spans<S>(ctx: &FmtContext<'_, S, JsonFields>) -> Option<Value>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let innermost = ctx.lookup_current()?;
+    let mut fields = Map::new();
+    for span in innermost.scope().from_root() {
+        let extensions = span.extensions();
+        let formatted = extensions.get::<FormattedFields<JsonFields>>();
+        if let Some(Ok(Value::Object(more))) = formatted.map(|text| serde_json::from_str(&text.fields)) {
+            fields.extend(more);
+        }
+    }
+    // These are instructions to the trace, not facts about the call.
+    fields.retain(|name, _| !name.starts_with("otel."));
+    fields.insert("name".into(), innermost.name().into());
+    Some(Value::Object(fields))
+}
+
+/// Puts the fields of an event into a JSON object; names that the line itself uses cannot be taken by a field.
+struct Fields<'a>(&'a mut Map<String, Value>);
+
+impl Fields<'_> {
+    fn put(&mut self, field: &Field, value: Value) {
+        let name = field.name();
+        let taken = matches!(name, "timestamp" | "level" | "target" | "trace_id" | "span_id" | "span");
+        self.0.insert(if taken { format!("field.{name}") } else { name.to_owned() }, value);
+    }
+}
+
+impl Visit for Fields<'_> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value.into());
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value.into());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, format!("{value:?}").into());
+    }
+}
+
+/// One line for people, coloured when the writer is a terminal.
+pub(crate) struct TextLines;
+
+impl<S> FormatEvent<S, DefaultFields> for TextLines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn format_event(
+        &self,
+        ctx: &FmtContext<'_, S, DefaultFields>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let (metadata, colours) = (event.metadata(), writer.has_ansi_escapes());
+        let (dim, reset) = if colours { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
+        let colour = if colours { colour(*metadata.level()) } else { "" };
+        write!(writer, "{dim}")?;
+        SystemTime.format_time(&mut writer)?;
+        write!(
+            writer,
+            "{reset} {colour}{:>5}{reset} {dim}{}:{reset} ",
+            metadata.level().as_str(),
+            metadata.target()
+        )?;
+        ctx.format_fields(writer.by_ref(), event)?;
+        if let Some((trace, _)) = ids() {
+            write!(writer, " {dim}trace_id={trace}{reset}")?;
+        }
+        writer.write_char('\n')
+    }
+}
+
+fn colour(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "\x1b[31m",
+        Level::WARN => "\x1b[33m",
+        Level::INFO => "\x1b[32m",
+        _ => "\x1b[34m",
+    }
+}

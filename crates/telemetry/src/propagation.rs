@@ -1,0 +1,113 @@
+//! W3C trace context over headers (HTTP and gRPC metadata are the same map).
+//!
+//! A malformed or doubled `traceparent` is ignored, as the recommendation says: it must never fail a request.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::Context;
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+use opentelemetry::trace::TraceContextExt;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+const TRACEPARENT: &str = "traceparent";
+const TRACESTATE: &str = "tracestate";
+
+/// The trace context that the headers carry; empty when they carry none that is valid.
+#[must_use]
+pub fn extract(headers: &HeaderMap) -> Context {
+    if headers.get_all(TRACEPARENT).iter().nth(1).is_some() {
+        return Context::new();
+    }
+    TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(headers))
+}
+
+/// Makes the caller's span the parent of `span`. To be called before the span is first entered; without a valid
+/// context in the headers the span stays what it is, usually the root of a new trace.
+pub fn set_parent(span: &Span, headers: &HeaderMap) {
+    let context = extract(headers);
+    if context.span().span_context().is_valid() {
+        // Fails only when nothing records spans, or when the span has begun: then its parent is already known.
+        let _ = span.set_parent(context);
+    }
+}
+
+/// Writes the context of the current span, replacing what is there; removes it when there is no span.
+pub fn inject(headers: &mut HeaderMap) {
+    headers.remove(TRACEPARENT);
+    headers.remove(TRACESTATE);
+    TraceContextPropagator::new().inject_context(&current(), &mut HeadersMut(headers));
+}
+
+/// The id of the current trace as 32 hexadecimal digits.
+#[must_use]
+pub fn trace_id() -> Option<String> {
+    let context = current();
+    let span = context.span();
+    let span = span.span_context();
+    span.is_valid().then(|| span.trace_id().to_string())
+}
+
+/// The current context: of the span of `tracing` when there is one, else of whoever set one.
+fn current() -> Context {
+    let context = Span::current().context();
+    if context.span().span_context().is_valid() { context } else { Context::current() }
+}
+
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(|value| value.to_str().ok())
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+}
+
+struct HeadersMut<'a>(&'a mut HeaderMap);
+
+impl Injector for HeadersMut<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        if value.is_empty() {
+            return;
+        }
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
+            self.0.insert(name, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    fn headers(values: &[&'static str]) -> HeaderMap {
+        values.iter().map(|v| (HeaderName::from_static(TRACEPARENT), HeaderValue::from_static(v))).collect()
+    }
+
+    #[test]
+    fn reads_a_valid_parent() {
+        let context = extract(&headers(&[PARENT]));
+        assert_eq!(context.span().span_context().trace_id().to_string(), "0af7651916cd43dd8448eb211c80319c");
+        assert!(context.span().span_context().is_remote());
+    }
+
+    #[test]
+    fn ignores_what_is_malformed_or_doubled() {
+        let zero = "00-00000000000000000000000000000000-b7ad6b7169203331-01";
+        for values in [vec![], vec!["rubbish"], vec![zero], vec![PARENT, PARENT]] {
+            assert!(!extract(&headers(&values)).span().span_context().is_valid(), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn injecting_without_a_span_leaves_no_foreign_context() {
+        let mut headers = headers(&[PARENT]);
+        inject(&mut headers);
+        assert!(headers.is_empty());
+    }
+}
