@@ -1,1 +1,6 @@
-//! The quipu program: the whole mesh in one process, and its tools.
+//! The whole mesh in one process, as a library: `quipu up` and the tests of the whole mesh start it.
+
+pub mod up;
+
+/// The call policy that is built in.
+pub const POLICY: &str = include_str!("../../policies/mesh.yaml");

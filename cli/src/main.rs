@@ -1,1 +1,74 @@
-fn main() {}
+//! The `quipu` program: `quipu up` starts the whole mesh in one process, the other commands are its tools.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its user")]
+
+mod certs;
+mod policy;
+mod sentiment;
+mod up_command;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A production-grade gRPC service mesh in one program.
+#[derive(Parser)]
+#[command(name = "quipu", version, about, args_conflicts_with_subcommands = true)]
+struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    up: up_command::Args,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the whole mesh in this process (the default).
+    Up(up_command::Args),
+    /// Check, render, explain or draw the call policy.
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// Issue identities from the local mesh's certificate authority.
+    #[command(subcommand)]
+    Certs(certs::Command),
+    /// Measure sentiment models.
+    #[command(subcommand)]
+    Sentiment(sentiment::Command),
+    /// Print the OpenAPI description of the REST API.
+    Openapi,
+}
+
+fn main() -> ExitCode {
+    let Args { command, up } = Args::parse();
+    let result = match command.unwrap_or(Command::Up(up)) {
+        Command::Up(args) => return up_command::run(&args),
+        Command::Policy(command) => policy::run(command),
+        Command::Certs(command) => certs::run(command),
+        Command::Sentiment(command) => sentiment::run(command),
+        Command::Openapi => openapi(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn openapi() -> Result<(), String> {
+    let text = quipu_gateway::openapi().to_pretty_json().map_err(|e| e.to_string())?;
+    println!("{text}");
+    Ok(())
+}
+
+/// An error with its chain of causes, in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,128 @@
+//! `quipu up`, as its user sees it.
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Instant};
+
+use mesh_config::{EXIT_CONFIG, Reader};
+use mesh_lifecycle::{Drain, Lifecycle};
+use mesh_telemetry::{Telemetry, TelemetryConfig};
+use quipu::up::{LocalMesh, Options, Part};
+
+use crate::chain;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Folder of everything that is kept.
+    #[arg(long, default_value = ".quipu")]
+    data: PathBuf,
+    /// Address of the REST gateway.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Policy file, reloaded when it changes [default: the built-in policy].
+    #[arg(long)]
+    policy: Option<PathBuf>,
+    /// Sentiment models beside the embedded one: NAME=PATH[#sha256], separated by commas.
+    #[arg(long)]
+    sentiment_models: Option<String>,
+    /// Let the services take any free port instead of the usual ones.
+    #[arg(long)]
+    free_ports: bool,
+    /// Show what happens.
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+pub(crate) fn run(args: &Args) -> ExitCode {
+    let began = Instant::now();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(e) => return fail(&e.to_string()),
+    };
+    runtime.block_on(async {
+        let telemetry = match telemetry(args.verbose) {
+            Ok(telemetry) => telemetry,
+            Err((code, message)) => {
+                eprint!("error: {message}");
+                return ExitCode::from(code);
+            }
+        };
+        let code = serve(args, began).await;
+        telemetry.shutdown(Drain::default().flush).await;
+        code
+    })
+}
+
+async fn serve(args: &Args, began: Instant) -> ExitCode {
+    let lifecycle = Lifecycle::new(Drain { endpoints: std::time::Duration::ZERO, ..Drain::default() });
+    if let Err(e) = lifecycle.trap_signals() {
+        return fail(&e.to_string());
+    }
+    let options = Options {
+        data: args.data.clone(),
+        listen: args.listen,
+        policy: args.policy.clone(),
+        free_ports: args.free_ports,
+        sentiment_models: args.sentiment_models.clone(),
+    };
+    let mesh = match LocalMesh::start(&options, &lifecycle).await {
+        Ok(mesh) => mesh,
+        Err(e) => return fail(&chain(&e)),
+    };
+    let text = greeting(&mesh, &options, began);
+    mesh.serve(&lifecycle);
+    print!("{text}");
+    let outcome = lifecycle.run_to_completion().await;
+    println!("stopped");
+    outcome.into()
+}
+
+fn telemetry(verbose: bool) -> Result<Telemetry, (u8, String)> {
+    let mut reader = Reader::from_env();
+    let config = TelemetryConfig::read(&mut reader);
+    let config = config.map_err(|_| (EXIT_CONFIG, faults(reader)))?;
+    let quiet = if verbose { "info" } else { "warn" };
+    Telemetry::init("quipu", config.with_default_filter(quiet)).map_err(|e| (1, format!("{}\n", chain(&e))))
+}
+
+fn faults(reader: Reader) -> String {
+    reader.finish().err().map(|f| f.to_string()).unwrap_or_default()
+}
+
+fn fail(message: &str) -> ExitCode {
+    eprintln!("error: {message}");
+    ExitCode::FAILURE
+}
+
+/// The table that a person needs to go on.
+fn greeting(mesh: &LocalMesh, options: &Options, began: Instant) -> String {
+    use std::fmt::Write as _;
+    let mut text = format!("Quipu is up in {} ms; data in {}\n\n", began.elapsed().as_millis(), options.data.display());
+    for Part { name, address, admin } in mesh.parts() {
+        let protocol = if *name == "gateway" { "http" } else { "grpc" };
+        let _ = writeln!(text, "  {name:<10} {protocol} {address:<22} admin http {admin}");
+    }
+    if let Some((email, password)) = mesh.first_admin() {
+        let _ = write!(text, "\nThe first administrator, shown only now:\n  {email}  {}\n", password.expose());
+    }
+    let rest = mesh.part("gateway").map_or(options.listen, |p| p.address);
+    let certs = mesh.operator_identity().display();
+    let _ = write!(
+        text,
+        r#"
+Try it over REST (more at http://{rest}/docs):
+  curl -s http://{rest}/v1/auth/register -H 'content-type: application/json' -d '{{"email":"ada@example.com","password":"correct horse battery"}}'
+  TOKEN=$(curl -s http://{rest}/v1/auth/login -H 'content-type: application/json' -d '{{"email":"ada@example.com","password":"correct horse battery"}}' | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
+  curl -s http://{rest}/v1/sentiment -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' -d '{{"text":"What a lovely day!","explain":true}}'
+"#
+    );
+    if let Some(Part { address, .. }) = mesh.part("sentiment") {
+        let _ = write!(
+            text,
+            r#"
+Or over gRPC, as an operator:
+  grpcurl -cacert {certs}/ca.crt -cert {certs}/operator.crt -key {certs}/operator.key -d '{{"text":"What a lovely day!"}}' {address} quipu.sentiment.v1.SentimentService/Analyze
+"#
+        );
+    }
+    text.push_str("\nCtrl-C stops it.\n");
+    text
+}

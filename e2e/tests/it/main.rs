@@ -1,0 +1,10 @@
+//! The whole mesh, used as its users use it: over REST, over gRPC as an operator, and by those who may not.
+
+mod forbidden;
+mod identity;
+mod journey;
+mod processes;
+mod raw;
+mod support;
+mod tokens;
+mod traces;
