@@ -1,0 +1,184 @@
+//! The certificate checks of both sides of a handshake, as rustls calls them.
+//!
+//! Keeps the order: the chain by webpki first, the SVID rules on what is then known to be signed by a root, the identity
+//! last. DNS names and IP addresses play no part.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
+    SignatureScheme,
+    client::{
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_cert_signed_by_trust_anchor,
+    },
+    crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature},
+    server::{
+        ParsedCertificate, VerifierBuilderError, WebPkiClientVerifier,
+        danger::{ClientCertVerified, ClientCertVerifier},
+    },
+};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use crate::{
+    spiffe::{SpiffeId, TrustDomain},
+    svid::{Peer, SvidError, verify_leaf_at, verify_signer},
+};
+
+/// A client's check: the server is exactly the expected workload.
+#[derive(Debug)]
+pub(super) struct ServerVerifier {
+    expected: SpiffeId,
+    roots: Arc<RootCertStore>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerVerifier {
+    pub(super) fn new(expected: SpiffeId, roots: Arc<RootCertStore>, provider: &CryptoProvider) -> Self {
+        Self { expected, roots, algorithms: provider.signature_verification_algorithms }
+    }
+
+    /// The same check as in a handshake.
+    pub(super) fn verify(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let parsed = ParsedCertificate::try_from(leaf)?;
+        let algorithms = self.algorithms.all;
+        verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, intermediates, now, algorithms)?;
+        let found = verify_svid(leaf, intermediates, now)?.id;
+        if found != self.expected {
+            return Err(refused(SvidError::UnexpectedId { expected: self.expected.clone(), found }));
+        }
+        Ok(())
+    }
+}
+
+impl ServerCertVerifier for ServerVerifier {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.verify(leaf, intermediates, now).map(|()| ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(tls12())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// A server's check: the client is some workload of the own trust domain. What it may call is the policy's matter.
+#[derive(Debug)]
+pub(super) struct ClientVerifier {
+    trust_domain: TrustDomain,
+    chain: Arc<dyn ClientCertVerifier>,
+}
+
+impl ClientVerifier {
+    pub(super) fn new(
+        trust_domain: TrustDomain,
+        roots: Arc<RootCertStore>,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Self, VerifierBuilderError> {
+        // Without hints a client sends its one certificate, whatever its CA's name is in the middle of a rotation.
+        let chain = WebPkiClientVerifier::builder_with_provider(roots, provider)
+            .clear_root_hint_subjects()
+            .build()?;
+        Ok(Self { trust_domain, chain })
+    }
+}
+
+impl ClientCertVerifier for ClientVerifier {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.chain.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let verified = self.chain.verify_client_cert(leaf, intermediates, now)?;
+        let found = verify_svid(leaf, intermediates, now)?.id;
+        if *found.trust_domain() != self.trust_domain {
+            return Err(refused(SvidError::ForeignTrustDomain {
+                expected: self.trust_domain.clone(),
+                found,
+            }));
+        }
+        Ok(verified)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(tls12())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chain.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chain.supported_verify_schemes()
+    }
+}
+
+/// The time of rustls as the standard library's.
+pub(super) fn system_time(now: UnixTime) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(now.as_secs())
+}
+
+fn verify_svid(
+    leaf: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    now: UnixTime,
+) -> Result<Peer, Error> {
+    intermediates.iter().try_for_each(verify_signer).map_err(refused)?;
+    verify_leaf_at(leaf, system_time(now)).map_err(refused)
+}
+
+/// The reason stays with us as the error's source; the peer gets an alert only.
+fn refused(error: SvidError) -> Error {
+    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(error))))
+}
+
+fn tls12() -> Error {
+    Error::General("TLS 1.2 is not spoken in the mesh".into())
+}
