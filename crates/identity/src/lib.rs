@@ -11,7 +11,7 @@ mod svid;
 mod tls;
 pub mod token;
 
-pub use ca::{DevCa, Issued};
+pub use ca::{CaError, DevCa, Issued};
 pub use principal::{Principal, User};
 pub use revocation::{
     Revocation, RevocationEvent, RevocationSource, Revocations, RevokedSubject, follow_revocations,
@@ -20,5 +20,6 @@ pub use spiffe::{SpiffeError, SpiffeId, TrustDomain};
 pub use svid::{Peer, SvidError, verify_leaf};
 pub use tls::{Material, Tls, TlsError};
 pub use token::{
-    Claims, Jwks, KeySource, Profile, PublicKey, Scopes, SigningKey, TokenError, TokenVerifier,
+    Claims, Clock, Jwks, KeyError, KeySource, Profile, PublicKey, Scopes, SigningKey, TokenError,
+    TokenVerifier,
 };
