@@ -56,7 +56,7 @@ pub(crate) fn run(command: Command) -> Result<(), String> {
     match command {
         Command::Check(file) => {
             let policy = file.load()?;
-            println!("ok: {} workloads, {} rules", policy.workloads().count(), policy.calls().count());
+            println!("ok: {} workloads, {} rules", policy.workloads().len(), policy.calls().len());
         }
         Command::Render { file, out: None } => {
             for (_, text) in render::manifests(&file.load()?) {

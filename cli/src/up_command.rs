@@ -79,8 +79,7 @@ fn telemetry(verbose: bool) -> Result<Telemetry, (u8, String)> {
     let mut reader = Reader::from_env();
     let config = TelemetryConfig::read(&mut reader);
     let config = config.map_err(|_| (EXIT_CONFIG, faults(reader)))?;
-    let quiet = if verbose { "info" } else { "warn" };
-    Telemetry::init("quipu", config.with_default_filter(quiet)).map_err(|e| (1, format!("{}\n", chain(&e))))
+    Telemetry::init("quipu", &config).map_err(|e| (1, format!("{}\n", chain(&e))))
 }
 
 fn faults(reader: Reader) -> String {

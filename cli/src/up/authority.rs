@@ -48,7 +48,8 @@ impl Authority {
     pub fn write_identity(&self, name: &str, out: &Path, ttl: Duration) -> Result<Vec<PathBuf>, UpError> {
         let issued = self.ca.issue(&self.id(name)?, ttl).map_err(UpError::identity)?;
         private_folder(out)?;
-        issued.write(out, name).map_err(UpError::identity)
+        issued.write(out, name).map_err(UpError::identity)?;
+        Ok([format!("{name}.crt"), format!("{name}.key"), "ca.crt".into()].map(|file| out.join(file)).into())
     }
 
     /// A fresh identity in memory.
@@ -57,20 +58,20 @@ impl Authority {
     /// When the policy knows no such workload.
     pub fn identity(&self, name: &str, ttl: Duration) -> Result<Tls, UpError> {
         let issued = self.ca.issue(&self.id(name)?, ttl).map_err(UpError::identity)?;
-        Tls::new(issued.material().map_err(UpError::identity)?).map_err(UpError::identity)
+        Tls::new(issued.material()).map_err(UpError::identity)
     }
 
     /// Gives a live identity a fresh certificate.
     pub(super) fn renew(&self, tls: &Tls, ttl: Duration) -> Result<(), UpError> {
         let issued = self.ca.issue(&tls.id(), ttl).map_err(UpError::identity)?;
-        tls.reload(issued.material().map_err(UpError::identity)?).map_err(UpError::identity)
+        tls.reload(issued.material()).map_err(UpError::identity)
     }
 
     fn id(&self, name: &str) -> Result<SpiffeId, UpError> {
         let policy = self.policy.load();
         policy.id_of(name).ok_or_else(|| UpError::UnknownWorkload {
             name: name.to_owned(),
-            known: policy.workloads().map(|w| w.name().to_owned()).collect::<Vec<_>>().join(", "),
+            known: policy.workloads().iter().map(|w| w.name.to_string()).collect::<Vec<_>>().join(", "),
         })
     }
 }

@@ -6,6 +6,7 @@
 mod files;
 
 use std::{
+    net::{Ipv4Addr, Ipv6Addr},
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -135,6 +136,12 @@ impl DevCa {
         let name = id.service_account().unwrap_or("workload");
         let now = SystemTime::now();
         let mut params = params(name, id.as_str(), now, (now + ttl).min(self.not_after))?;
+        // Tools that know no SPIFFE (grpcurl) verify a server by name; peers in the mesh look at the URI alone.
+        params.subject_alt_names.extend([
+            SanType::DnsName("localhost".try_into()?),
+            SanType::IpAddress(Ipv4Addr::LOCALHOST.into()),
+            SanType::IpAddress(Ipv6Addr::LOCALHOST.into()),
+        ]);
         params.is_ca = IsCa::ExplicitNoCa;
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];

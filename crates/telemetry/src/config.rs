@@ -100,6 +100,8 @@ pub struct TelemetryConfig {
     pub service_name: Option<String>,
     /// More attributes of the resource.
     pub resource_attributes: Vec<(String, String)>,
+    /// How many spans are kept in memory for [`crate::Telemetry::recent`]; no setting, a local mesh asks for it.
+    pub recent_spans: usize,
 }
 
 impl Default for TelemetryConfig {
@@ -112,6 +114,7 @@ impl Default for TelemetryConfig {
             sampling_ratio: 1.0,
             service_name: None,
             resource_attributes: Vec::new(),
+            recent_spans: 0,
         }
     }
 }
@@ -165,6 +168,7 @@ impl TelemetryConfig {
             sampling_ratio: ratio?.0,
             service_name: service_name?,
             resource_attributes: attributes?.map(|attributes| attributes.0).unwrap_or_default(),
+            recent_spans: default.recent_spans,
         })
     }
 }

@@ -12,6 +12,7 @@ pub mod metrics_names;
 mod neutral;
 mod panics;
 pub mod propagation;
+mod recent;
 mod recorder;
 pub mod red;
 mod subscriber;
@@ -20,6 +21,7 @@ mod traces;
 
 pub use config::{Format, Sampling, TelemetryConfig};
 pub use neutral::neutralise;
+pub use recent::{RecentSpan, RecentTraces};
 pub use recorder::metrics_text;
 pub use subscriber::subscriber;
 pub use telemetry::{Telemetry, TelemetryError};

@@ -13,7 +13,7 @@ use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::log::{JsonLines, TextLines};
 use crate::telemetry::{Telemetry, TelemetryError};
-use crate::{Format, TelemetryConfig, audit, traces};
+use crate::{Format, RecentTraces, TelemetryConfig, audit, traces};
 
 /// The transport below the exporter and the stacks: its own spans would describe the telling, not the work.
 const PLUMBING: [&str; 7] = ["h2", "hyper", "hyper_util", "tonic", "tower", "rustls", "opentelemetry"];
@@ -31,7 +31,8 @@ pub fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let (provider, runtime) = traces::provider(service, config)?;
+    let recent = (config.recent_spans > 0).then(|| RecentTraces::new(config.recent_spans));
+    let (provider, runtime) = traces::provider(service, config, recent.as_ref())?;
     let filter = EnvFilter::builder().parse(&config.filter).map_err(TelemetryError::filter)?;
     let lines = lines(config.format, writer)
         .with_filter(filter.or(filter_fn(|metadata| metadata.target() == audit::TARGET)));
@@ -41,7 +42,7 @@ where
         .with_threads(false)
         .with_filter(filter_fn(is_traced));
     let subscriber = Registry::default().with(spans).with(lines);
-    Ok((subscriber, Telemetry::new(provider, runtime)))
+    Ok((subscriber, Telemetry::new(provider, runtime, recent)))
 }
 
 /// Spans of the mesh, and what went wrong in them; never those of the plumbing.

@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::{TelemetryConfig, panics, recorder, subscriber};
+use crate::{RecentTraces, TelemetryConfig, panics, recorder, subscriber};
 
 /// A process has one subscriber and one recorder, which cannot be taken away again; the first start decides.
 static INSTALLED: Mutex<Option<Telemetry>> = Mutex::new(None);
@@ -20,6 +20,7 @@ static INSTALLED: Mutex<Option<Telemetry>> = Mutex::new(None);
 pub struct Telemetry {
     provider: SdkTracerProvider,
     runtime: Arc<Mutex<Option<Runtime>>>,
+    recent: Option<RecentTraces>,
 }
 
 impl Telemetry {
@@ -41,8 +42,18 @@ impl Telemetry {
         Ok(telemetry)
     }
 
-    pub(crate) fn new(provider: SdkTracerProvider, runtime: Option<Runtime>) -> Self {
-        Self { provider, runtime: Arc::new(Mutex::new(runtime)) }
+    pub(crate) fn new(
+        provider: SdkTracerProvider,
+        runtime: Option<Runtime>,
+        recent: Option<RecentTraces>,
+    ) -> Self {
+        Self { provider, runtime: Arc::new(Mutex::new(runtime)), recent }
+    }
+
+    /// The newest traces, when the configuration asked to keep some.
+    #[must_use]
+    pub fn recent(&self) -> Option<RecentTraces> {
+        self.recent.clone()
     }
 
     /// Sends what is waiting to the collector, within the limit; whether it all went.

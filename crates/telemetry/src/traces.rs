@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 
 use crate::metrics_names::SPANS;
 use crate::telemetry::TelemetryError;
-use crate::{Sampling, TelemetryConfig};
+use crate::{RecentTraces, Sampling, TelemetryConfig};
 
 /// Spans that wait for the collector; more are dropped.
 const QUEUE: usize = 4096;
@@ -34,9 +34,13 @@ const DELAY: Duration = Duration::from_secs(1);
 pub(crate) fn provider(
     service: &str,
     config: &TelemetryConfig,
+    recent: Option<&RecentTraces>,
 ) -> Result<(SdkTracerProvider, Option<Runtime>), TelemetryError> {
-    let builder =
+    let mut builder =
         SdkTracerProvider::builder().with_sampler(sampler(config)).with_resource(resource(service, config));
+    if let Some(recent) = recent {
+        builder = builder.with_span_processor(recent.clone());
+    }
     let Some(endpoint) = &config.otlp_endpoint else { return Ok((builder.build(), None)) };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
