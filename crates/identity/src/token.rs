@@ -17,7 +17,7 @@ mod verifier;
 
 use std::time::Duration;
 
-pub use claims::{Claims, Scopes};
+pub use claims::{Claims, InvalidScopes, Scopes};
 pub use clock::Clock;
 pub(crate) use clock::unix_seconds;
 pub use jwks::Jwks;

@@ -56,7 +56,12 @@ async fn follow(source: Arc<dyn RevocationSource>, revocations: Revocations) {
         let end = follow_once(&*source, &revocations, &mut heard).await;
         failures = if heard { 0 } else { failures + 1 };
         counter!("revocation_stream_ends_total", "reason" => end.label()).increment(1);
-        tracing::warn!(error = &end as &dyn std::error::Error, failures, "the stream of revocations ended");
+        let error = &end as &dyn std::error::Error;
+        if heard {
+            tracing::info!(error, "the stream of revocations ended; it is resumed");
+        } else {
+            tracing::warn!(error, failures, "no stream of revocations");
+        }
         tokio::time::sleep(pause(failures)).await;
     }
 }
