@@ -4,6 +4,7 @@
 //! SPIRE issues; the root has no name constraints, because webpki refuses those for URIs.
 
 mod files;
+mod root;
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr},
@@ -11,19 +12,20 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use aws_lc_rs::{digest, rand};
+use aws_lc_rs::rand;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType, SerialNumber, date_time_ymd,
+    IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber, date_time_ymd,
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
-use x509_parser::{certificate::X509Certificate, prelude::FromDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use zeroize::Zeroizing;
 
-use self::files::{Lock, read_optional, write};
+use self::{
+    files::{Lock, read_optional, write},
+    root::{Root, root_name},
+};
 use crate::{
     spiffe::{SpiffeId, TrustDomain},
-    svid::{SvidError, expiry, verify_signer},
     tls::Material,
 };
 
@@ -237,38 +239,6 @@ impl std::fmt::Debug for Issued {
     }
 }
 
-/// A root certificate that belongs to a key at hand.
-struct Root {
-    der: CertificateDer<'static>,
-    pem: String,
-    not_after: SystemTime,
-}
-
-impl Root {
-    fn parse(pem: &[u8], trust_domain: &TrustDomain, key: &KeyPair) -> Result<Self, String> {
-        let der = CertificateDer::from_pem_slice(pem).map_err(|error| format!("ca.crt: {error}"))?;
-        let in_certificate = |error: SvidError| format!("ca.crt: {error}");
-        verify_signer(&der).map_err(in_certificate)?;
-        let not_after = expiry(&der).map_err(in_certificate)?;
-        let (_, certificate) = X509Certificate::from_der(&der).map_err(|error| format!("ca.crt: {error}"))?;
-        if certificate.public_key().raw != key.subject_public_key_info() {
-            return Err("ca.key does not belong to ca.crt".into());
-        }
-        // What is issued carries this name as its issuer, so another one would break every chain.
-        if certificate.subject().to_string() != format!("CN={}", root_name(key)) {
-            return Err("ca.crt was not made by this program".into());
-        }
-        let names =
-            certificate.subject_alternative_name().ok().flatten().map(|names| &names.value.general_names);
-        let id = format!("URI(spiffe://{trust_domain})");
-        if !names.is_some_and(|names| names.iter().any(|name| name.to_string() == id)) {
-            return Err(format!("it is not a CA of the trust domain {trust_domain}"));
-        }
-        let pem = String::from_utf8(pem.to_vec()).map_err(|_| "ca.crt is not PEM".to_owned())?;
-        Ok(Self { der, pem, not_after })
-    }
-}
-
 /// What every certificate here has in common.
 fn params(
     name: &str,
@@ -291,13 +261,6 @@ fn common_name(name: &str) -> DistinguishedName {
     let mut distinguished = DistinguishedName::new();
     distinguished.push(DnType::CommonName, name);
     distinguished
-}
-
-/// Different for each key, so that a verifier never tries the wrong one of two roots, and the same after a renewal.
-fn root_name(key: &KeyPair) -> String {
-    let digest = digest::digest(&digest::SHA256, &key.subject_public_key_info());
-    let fingerprint: String = digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    format!("mesh development CA {fingerprint}")
 }
 
 /// 127 random bits: positive, never zero, and within the 20 bytes of RFC 5280.
