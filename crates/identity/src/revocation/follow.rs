@@ -55,13 +55,7 @@ async fn follow(source: Arc<dyn RevocationSource>, revocations: Revocations) {
         let mut heard = false;
         let end = follow_once(&*source, &revocations, &mut heard).await;
         failures = if heard { 0 } else { failures + 1 };
-        counter!("revocation_stream_ends_total", "reason" => end.label()).increment(1);
-        let error = &end as &dyn std::error::Error;
-        if heard {
-            tracing::info!(error, "the stream of revocations ended; it is resumed");
-        } else {
-            tracing::warn!(error, failures, "no stream of revocations");
-        }
+        report(&end, failures);
         tokio::time::sleep(pause(failures)).await;
     }
 }
@@ -87,6 +81,17 @@ async fn follow_once(source: &dyn RevocationSource, revocations: &Revocations, h
             Ok(None) => return End::Closed,
             Err(_) => return End::Silent,
         }
+    }
+}
+
+/// A stream that lived is resumed as a matter of course; one that never did is a fault.
+fn report(end: &End, failures: u32) {
+    counter!("revocation_stream_ends_total", "reason" => end.label()).increment(1);
+    let error = end as &dyn std::error::Error;
+    if failures == 0 {
+        tracing::info!(error, "the stream of revocations ended; it is resumed");
+    } else {
+        tracing::warn!(error, failures, "no stream of revocations");
     }
 }
 

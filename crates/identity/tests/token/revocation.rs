@@ -324,3 +324,27 @@ async fn following_ends_when_it_is_told_to() {
     // A list that nobody else writes needs no following.
     follow_revocations(Revocations::local(), CancellationToken::new()).await;
 }
+
+/// Real threads and real time: what must not happen is a deadlock or a revoked token that passes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn verifying_and_revoking_at_once_from_many_threads() {
+    let forger = Arc::new(Forger::new());
+    let revocations = Revocations::local();
+    let verifier = verifier(&Issuer::of(&[&forger.key]), revocations.clone(), &TestClock::new());
+    let tasks = (0..8).map(|task| {
+        let (forger, revocations, verifier) = (Arc::clone(&forger), revocations.clone(), verifier.clone());
+        tokio::spawn(async move {
+            for round in 0..200 {
+                let sid = format!("{task}-{round}");
+                let token = forger.key.sign(&Claims { sid: sid.clone(), ..claims() }).unwrap();
+                verifier.verify(&token).await.unwrap();
+                let subject = RevokedSubject::Session(sid);
+                revocations.apply(Revocation { subject, revoked_at: NOW, cursor: round });
+                assert_eq!(verifier.verify(&token).await, Err(TokenError::Revoked));
+                tokio::task::yield_now().await;
+            }
+        })
+    });
+    let all = futures::future::try_join_all(tasks);
+    tokio::time::timeout(Duration::from_secs(60), all).await.expect("no deadlock").unwrap();
+}
