@@ -1,0 +1,127 @@
+//! The service and the future of [`super::DeadlineLayer`].
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use http::{Request, Response};
+use mesh_error::{Error, Kind};
+use pin_project_lite::pin_project;
+use tonic::body::Body;
+use tower::Service;
+
+use super::{
+    Bounds, Deadline, GRPC_TIMEOUT,
+    body::{BoundedBody, TrackedBody},
+    guard::Guarded,
+    timeout_of,
+    watch::{Limits, Watch},
+};
+
+/// Gives every call a deadline; see [`super::DeadlineLayer`].
+#[derive(Clone, Debug)]
+pub struct DeadlineService<S> {
+    inner: S,
+    bounds: Bounds,
+}
+
+impl<S> DeadlineService<S> {
+    pub(super) fn new(inner: S, bounds: Bounds) -> Self {
+        Self { inner, bounds }
+    }
+
+    /// The limits of a request, or why it is refused.
+    fn limits(&self, request: &mut Request<Body>) -> Result<Limits, Error> {
+        let bounds = request.extensions().get::<Bounds>().copied().unwrap_or(self.bounds);
+        let asked = timeout_of(request.headers())
+            .map_err(|e| Error::new(Kind::InvalidArgument, "MALFORMED_TIMEOUT", e.to_string()))?;
+        let mut deadline = Deadline::after(asked.map_or(bounds.total, |asked| asked.min(bounds.total)));
+        if let Some(outer) = request.extensions().get::<Deadline>() {
+            deadline = deadline.min(*outer);
+        }
+        if deadline.is_expired() {
+            return Err(Deadline::error());
+        }
+        request.headers_mut().remove(GRPC_TIMEOUT);
+        request.extensions_mut().insert(deadline);
+        Ok(Limits::new(deadline, bounds.idle))
+    }
+}
+
+impl<S> Service<Request<Body>> for DeadlineService<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let limits = match self.limits(&mut request) {
+            Ok(limits) => limits,
+            Err(error) => return ResponseFuture { inner: None, watch: None, refusal: Some(error) },
+        };
+        if limits.idle.is_some() {
+            let tracked = limits.clone();
+            request = request.map(|body| Body::new(TrackedBody::new(body, tracked)));
+        }
+        let inner = Some(self.inner.call(request));
+        ResponseFuture { inner, watch: Some(Watch::new(limits)), refusal: None }
+    }
+}
+
+pin_project! {
+    /// Ends with the handler's response or at the deadline.
+    pub struct ResponseFuture<F> {
+        #[pin]
+        inner: Option<F>,
+        watch: Option<Watch>,
+        refusal: Option<Error>,
+    }
+}
+
+impl<F, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<Body>, E>>,
+{
+    type Output = Result<Response<Body>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Some(error) = this.refusal.take() {
+            return Poll::Ready(Ok(error.into_status().into_http()));
+        }
+        let (Some(inner), Some(watch)) = (this.inner.as_mut().as_pin_mut(), this.watch.as_mut()) else {
+            return Poll::Pending;
+        };
+        // The limit first: a handler whose time is up is not given another turn.
+        if let Poll::Ready(expiry) = watch.poll_expired(cx) {
+            metrics::counter!("mesh_deadline_expired_total", "limit" => expiry.name()).increment(1);
+            this.inner.set(None);
+            return Poll::Ready(Ok(expiry.into_error().into_status().into_http()));
+        }
+        let result = ready!(inner.poll(cx));
+        this.inner.set(None);
+        let watch = this.watch.take();
+        Poll::Ready(result.map(|response| bound(response, watch)))
+    }
+}
+
+/// Bounds the body; that of a stream also while nobody polls it. A body that is complete needs no bound.
+fn bound(response: Response<Body>, watch: Option<Watch>) -> Response<Body> {
+    use http_body::Body as _;
+    let Some(watch) = watch.filter(|_| !response.body().is_end_stream()) else { return response };
+    response.map(|body| match watch.limits.idle {
+        Some(_) => {
+            let guarded = Guarded::new(body, watch.limits.clone());
+            Body::new(BoundedBody::watched(guarded, watch))
+        }
+        None => Body::new(BoundedBody::watched(body, watch)),
+    })
+}
