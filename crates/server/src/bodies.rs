@@ -1,0 +1,9 @@
+//! Wrappers of bodies: each keeps one promise until the last byte of a call.
+
+mod caught;
+mod limited;
+mod until;
+
+pub(crate) use caught::{Caught, panicked};
+pub(crate) use limited::Limited;
+pub(crate) use until::Until;

@@ -1,0 +1,74 @@
+//! What a handler knows of its call.
+
+use std::future::Future;
+use std::net::SocketAddr;
+
+use mesh_error::Error;
+use mesh_identity::{Principal, User};
+use mesh_lifecycle::Lifecycle;
+use tokio::sync::oneshot;
+use tonic::{Request, Status};
+use tracing::Instrument;
+
+tokio::task_local! {
+    /// The process that the handler belongs to, so that what it starts is waited for.
+    pub(crate) static LIFECYCLE: Lifecycle;
+}
+
+/// The address at the other end of the connection, in the extensions of every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RemoteAddr(pub SocketAddr);
+
+/// Who calls: the workload, and the user when the method's rule asks for one.
+///
+/// # Errors
+/// `Unauthenticated` when the request did not come through the stack.
+pub fn principal<T>(request: &Request<T>) -> Result<&Principal, Error> {
+    request
+        .extensions()
+        .get::<Principal>()
+        .ok_or_else(|| Error::unauthenticated("NO_PRINCIPAL", "the caller is not known"))
+}
+
+/// The user in whose name the call is made.
+///
+/// # Errors
+/// `Unauthenticated` when the method's rule asks for none.
+pub fn user<T>(request: &Request<T>) -> Result<&User, Error> {
+    let user = principal(request)?.user.as_ref();
+    user.ok_or_else(|| Error::unauthenticated("NO_USER", "the call is made for no user"))
+}
+
+/// Writes the error and its causes to the log and makes the status that the caller gets: the end of every handler.
+pub fn refuse(error: impl Into<Error>) -> Status {
+    let error = error.into();
+    error.log();
+    error.into_status()
+}
+
+/// Runs a change of state to its end in a task of its own, also when the caller leaves or the deadline passes: a change
+/// that is half made is worse than one that nobody waits for. The drain waits for it too.
+///
+/// # Errors
+/// Those of the change, and `Internal` when it panicked.
+pub async fn run_to_end<F, T, E>(change: F) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>> + Send + 'static,
+    T: Send + 'static,
+    E: From<Error> + Send + 'static,
+{
+    let (done, result) = oneshot::channel();
+    let task = async move {
+        // The caller may be gone.
+        let _ = done.send(change.await);
+    }
+    .in_current_span();
+    match LIFECYCLE.try_with(Lifecycle::clone) {
+        Ok(lifecycle) => {
+            let inner = lifecycle.clone();
+            lifecycle.spawn("change", LIFECYCLE.scope(inner, task));
+        }
+        Err(_) => drop(tokio::spawn(task)),
+    }
+    result.await.unwrap_or_else(|_| Err(Error::internal("the task that made the change panicked").into()))
+}

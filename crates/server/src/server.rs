@@ -1,0 +1,268 @@
+//! Assembling, binding and serving.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::response::IntoResponse;
+use http::Request;
+use crate::Mesh;
+use mesh_error::{Error, Kind, Result};
+use mesh_identity::{Tls, TokenVerifier};
+use mesh_lifecycle::{Gate, Lifecycle};
+use mesh_policy::{PolicyHandle, UserRule};
+use metrics::counter;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::sleep;
+use tokio_util::task::TaskTracker;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::service::{Routes, RoutesBuilder};
+use tower::Service;
+
+use crate::connection::{self, Shared};
+use crate::stack::{self, MessageLimit, Parts};
+use crate::{Limits, health, reflection};
+
+/// A pause after an accept that failed, usually for want of file descriptors: trying again at once would burn a core.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Adds a service to the routes, with the limit for messages that holds when it named none.
+type AddRoutes = Box<dyn FnOnce(&mut RoutesBuilder, usize) + Send>;
+
+/// A server of one workload, before it is bound.
+pub struct Server {
+    workload: &'static str,
+    tls: Tls,
+    policy: PolicyHandle,
+    lifecycle: Lifecycle,
+    verifier: Option<TokenVerifier>,
+    limits: Limits,
+    routes: Vec<AddRoutes>,
+    services: Vec<&'static str>,
+    watches: Vec<String>,
+}
+
+impl Server {
+    /// A server of `workload` (its name in the policy) with the mesh's certificates and policy.
+    #[must_use]
+    pub fn new(workload: &'static str, mesh: &Mesh, lifecycle: &Lifecycle) -> Self {
+        Self {
+            workload,
+            tls: mesh.tls.clone(),
+            policy: mesh.policy.clone(),
+            lifecycle: lifecycle.clone(),
+            verifier: None,
+            limits: Limits::default(),
+            routes: Vec::new(),
+            services: Vec::new(),
+            watches: vec![
+                format!("/{}/Watch", health::HEALTH),
+                "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo".to_owned(),
+                "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo".to_owned(),
+            ],
+        }
+    }
+
+    /// Who checks the tokens of users; needed as soon as a rule asks for a user.
+    #[must_use]
+    pub fn verifier(mut self, verifier: TokenVerifier) -> Self {
+        self.verifier = Some(verifier);
+        self
+    }
+
+    /// Other limits than the default ones.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Serves a generated service, with request messages of at most [`Limits::message`] bytes.
+    #[must_use]
+    pub fn service<S>(self, service: S) -> Self
+    where
+        S: Service<Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
+        S::Response: IntoResponse,
+        S::Future: Send + 'static,
+    {
+        self.add(service, None)
+    }
+
+    /// Serves a generated service with another limit for its request messages. Above 4 MiB the service itself must be
+    /// told too (`max_decoding_message_size`).
+    #[must_use]
+    pub fn service_with_limit<S>(self, service: S, bytes: usize) -> Self
+    where
+        S: Service<Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
+        S::Response: IntoResponse,
+        S::Future: Send + 'static,
+    {
+        self.add(service, Some(bytes))
+    }
+
+    /// Names a method (`/package.Service/Method`) whose stream has no end of its own: it ends with UNAVAILABLE when the
+    /// server closes, so that it does not hold the drain.
+    #[must_use]
+    pub fn watch(mut self, path: impl Into<String>) -> Self {
+        self.watches.push(path.into());
+        self
+    }
+
+    fn add<S>(mut self, service: S, limit: Option<usize>) -> Self
+    where
+        S: Service<Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
+        S::Response: IntoResponse,
+        S::Future: Send + 'static,
+    {
+        self.services.push(S::NAME);
+        self.routes.push(Box::new(move |routes, default| {
+            routes.add_service(MessageLimit { inner: service, limit: limit.unwrap_or(default) });
+        }));
+        self
+    }
+
+    /// Binds the port. The process does not become ready before [`Bound::serve`].
+    ///
+    /// # Errors
+    /// When the port is taken, or a rule of the policy asks for a user and there is no verifier.
+    pub async fn bind(mut self, addr: SocketAddr) -> Result<Bound> {
+        self.check_verifier()?;
+        let (reporter, health) = tonic_health::server::health_reporter();
+        health::report(&reporter, &self.services, self.lifecycle.readiness()).await;
+        let mut routes = RoutesBuilder::default();
+        for add in std::mem::take(&mut self.routes) {
+            add(&mut routes, self.limits.message);
+        }
+        routes.add_service(health);
+        reflection::add(&mut routes, &self.services)?;
+        let listener = TcpListener::bind(addr).await.map_err(|error| cannot_listen(addr, error))?;
+        let local = listener.local_addr().map_err(Error::internal)?;
+        let gate = self.lifecycle.readiness().gate(format!("{} listener", self.workload));
+        let services = std::mem::take(&mut self.services);
+        let shared = self.share(routes.routes());
+        let lifecycle = shared.lifecycle.clone();
+        lifecycle.spawn("health", health::follow(reporter, services, lifecycle.clone()));
+        Ok(Bound { shared: Arc::new(shared), listener, local, gate })
+    }
+
+    fn share(self, routes: Routes) -> Shared {
+        let workload: Arc<str> = self.workload.into();
+        let parts = Parts {
+            workload: Arc::clone(&workload),
+            policy: self.policy,
+            verifier: self.verifier,
+            limits: self.limits,
+            lifecycle: self.lifecycle.clone(),
+            watches: self.watches.into(),
+        };
+        let stack = stack::build(&parts, routes.prepare());
+        Shared { workload, tls: self.tls, limits: self.limits, lifecycle: self.lifecycle, stack }
+    }
+
+    fn check_verifier(&self) -> Result<()> {
+        let policy = self.policy.load();
+        let asks = policy.calls().iter().find(|call| {
+            *call.callee == *self.workload && matches!(call.rule.user, UserRule::Required { .. })
+        });
+        match asks {
+            Some(call) if self.verifier.is_none() => Err(Error::internal(format!(
+                "{} asks for a user, but the server has no token verifier",
+                call.method.path
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("workload", &self.workload)
+            .field("services", &self.services)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Names the address, which is what whoever reads it must change.
+pub(crate) fn cannot_listen(addr: SocketAddr, error: io::Error) -> Error {
+    Error::new(Kind::Unavailable, "CANNOT_LISTEN", format!("cannot listen on {addr}: {error}"))
+        .with_source(error)
+}
+
+/// A server that has its port.
+pub struct Bound {
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    local: SocketAddr,
+    gate: Gate,
+}
+
+impl Bound {
+    /// The address that it is bound to.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Accepts until the process closes, then waits until every connection has ended, which the drain bounds.
+    pub async fn serve(self) {
+        let Self { shared, listener, gate, local } = self;
+        let connections = TaskTracker::new();
+        let places = Arc::new(Semaphore::new(shared.limits.connections));
+        let closing = shared.lifecycle.stop_token();
+        gate.open();
+        tracing::info!(workload = &*shared.workload, addr = %local, "serving gRPC");
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = closing.cancelled() => break,
+            };
+            match accepted {
+                Ok((socket, addr)) => match Arc::clone(&places).try_acquire_owned() {
+                    Ok(place) => start(&shared, &connections, socket, addr, place),
+                    Err(_) => refuse(&shared),
+                },
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        // The port is free before the last call has finished.
+        drop(listener);
+        connections.close();
+        connections.wait().await;
+    }
+}
+
+/// Serves the connection in a task that both the server and the drain wait for.
+fn start(
+    shared: &Arc<Shared>,
+    connections: &TaskTracker,
+    socket: TcpStream,
+    addr: SocketAddr,
+    place: OwnedSemaphorePermit,
+) {
+    let token = connections.token();
+    let connection = connection::serve(Arc::clone(shared), socket, addr);
+    shared.lifecycle.spawn("connection", async move {
+        connection.await;
+        drop((place, token));
+    });
+}
+
+fn refuse(shared: &Shared) {
+    counter!("mesh_connections_total", "quipu_workload" => Arc::clone(&shared.workload), "end" => "refused")
+        .increment(1);
+}
+
+impl fmt::Debug for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bound").field("local", &self.local).finish_non_exhaustive()
+    }
+}

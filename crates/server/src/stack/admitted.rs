@@ -1,0 +1,87 @@
+//! What surrounds the services themselves: the process that a handler belongs to, the end of endless streams, and the
+//! size of messages.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use mesh_lifecycle::Lifecycle;
+use tokio::task::futures::TaskLocalFuture;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tower::layer::layer_fn;
+use tower::{Layer, Service};
+
+use crate::bodies::{Limited, Until};
+use crate::context::LIFECYCLE;
+
+/// The layer; streams of the paths `watches` end when the server closes.
+pub(super) fn layer<S>(
+    lifecycle: Lifecycle,
+    watches: Arc<[String]>,
+) -> impl Layer<S, Service = Admitted<S>> + Clone {
+    layer_fn(move |inner| Admitted { inner, lifecycle: lifecycle.clone(), watches: Arc::clone(&watches) })
+}
+
+/// Runs the handler as a part of the process.
+#[derive(Clone)]
+pub(super) struct Admitted<S> {
+    inner: S,
+    lifecycle: Lifecycle,
+    watches: Arc<[String]>,
+}
+
+impl<S> Service<Request<Body>> for Admitted<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = futures::future::MapOk<TaskLocalFuture<Lifecycle, S::Future>, Ending>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let watch = self.watches.iter().any(|path| path == request.uri().path());
+        let closing = watch.then(|| self.lifecycle.stop_token());
+        let ending: Ending = Box::new(move |response| match closing {
+            Some(closing) => response.map(|body| Body::new(Until::new(body, closing))),
+            None => response,
+        });
+        let handler = LIFECYCLE.scope(self.lifecycle.clone(), self.inner.call(request));
+        futures::TryFutureExt::map_ok(handler, ending)
+    }
+}
+
+/// What is done with the response.
+type Ending = Box<dyn FnOnce(Response<Body>) -> Response<Body> + Send>;
+
+/// A service whose request messages are not larger than its limit.
+#[derive(Clone)]
+pub(crate) struct MessageLimit<S> {
+    pub(crate) inner: S,
+    pub(crate) limit: usize,
+}
+
+impl<S: NamedService> NamedService for MessageLimit<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S> Service<Request<Body>> for MessageLimit<S>
+where
+    S: Service<Request<Body>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        self.inner.call(request.map(|body| Body::new(Limited::new(body, self.limit))))
+    }
+}

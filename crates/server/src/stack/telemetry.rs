@@ -1,0 +1,180 @@
+//! One span and one measurement for every call, until its last frame.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use http_body::{Frame, SizeHint};
+use mesh_identity::Peer;
+use mesh_policy::PolicyHandle;
+use mesh_telemetry::{propagation, red};
+use tonic::Status;
+use tonic::body::Body;
+use tower::layer::layer_fn;
+use tower::{Layer, Service};
+use tracing::{Instrument, Span, field};
+
+use crate::grpc;
+
+/// The code of a call whose caller went away.
+const CANCELLED: i32 = 1;
+/// The code of a response that named none.
+const UNKNOWN: i32 = 2;
+
+/// The layer, for calls of `workload`.
+pub(super) fn layer<S>(
+    workload: Arc<str>,
+    policy: PolicyHandle,
+) -> impl Layer<S, Service = Observe<S>> + Clone {
+    layer_fn(move |inner| Observe { inner, workload: Arc::clone(&workload), policy: policy.clone() })
+}
+
+/// Observes every call.
+#[derive(Clone)]
+pub(super) struct Observe<S> {
+    inner: S,
+    workload: Arc<str>,
+    policy: PolicyHandle,
+}
+
+impl<S> Observe<S> {
+    fn begin(&self, request: &Request<Body>) -> Call {
+        let policy = self.policy.load();
+        let known = policy.method(grpc::path(request));
+        let method = known.map_or(red::UNKNOWN, |method| method.path.trim_start_matches('/')).to_owned();
+        let service = known.map_or("", |method| &*method.service);
+        let caller = request.extensions().get::<Peer>();
+        let span = tracing::info_span!(
+            "rpc.server",
+            otel.name = %method,
+            otel.kind = "server",
+            otel.status_code = field::Empty,
+            rpc.system.name = "grpc",
+            rpc.service = service,
+            rpc.method = %method,
+            rpc.response.status_code = field::Empty,
+            quipu.workload = &*self.workload,
+            quipu.caller = caller.map_or("", |peer| peer.id.as_str()),
+        );
+        propagation::set_parent(&span, request.headers());
+        Call {
+            in_flight: Some(red::InFlight::enter(Arc::clone(&self.workload))),
+            workload: Arc::clone(&self.workload),
+            method,
+            span,
+            begun: Instant::now(),
+        }
+    }
+}
+
+impl<S> Service<Request<Body>> for Observe<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let mut call = self.begin(&request);
+        let response = {
+            let _entered = call.span.enter();
+            self.inner.call(request)
+        };
+        Box::pin(async move {
+            let response = response.instrument(call.span.clone()).await?;
+            // Trailers only: the code is in the headers, and there is no body to wait for.
+            let code = grpc::status_code(response.headers());
+            if let Some(code) = code.or_else(|| (!response.status().is_success()).then_some(UNKNOWN)) {
+                call.finish(code);
+            }
+            Ok(response.map(|body| Body::new(Observed { inner: body, call })))
+        })
+    }
+}
+
+/// One call, measured when its code is known, or else when it is dropped.
+struct Call {
+    in_flight: Option<red::InFlight>,
+    workload: Arc<str>,
+    method: String,
+    span: Span,
+    begun: Instant,
+}
+
+impl Call {
+    fn finish(&mut self, code: i32) {
+        // What counts it as in progress also says that it has not ended.
+        let Some(_in_flight) = self.in_flight.take() else { return };
+        let (name, took) = (red::code_name(code), self.begun.elapsed());
+        red::rpc_server_call(Arc::clone(&self.workload), std::mem::take(&mut self.method), name, took);
+        self.span.record("rpc.response.status_code", name);
+        let _entered = self.span.enter();
+        if red::is_server_fault(code) {
+            self.span.record("otel.status_code", "ERROR");
+            tracing::info!(code = name, took_ms = took.as_secs_f64() * 1e3, "call failed");
+        } else {
+            tracing::debug!(code = name, took_ms = took.as_secs_f64() * 1e3, "call finished");
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.finish(CANCELLED);
+    }
+}
+
+/// A response body that tells the call how it ended.
+struct Observed {
+    inner: Body,
+    call: Call,
+}
+
+impl http_body::Body for Observed {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let poll = {
+            let span = self.call.span.clone();
+            let _entered = span.enter();
+            Pin::new(&mut self.inner).poll_frame(cx)
+        };
+        match &poll {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(trailers) = frame.trailers_ref() {
+                    let code = grpc::status_code(trailers).unwrap_or(UNKNOWN);
+                    self.call.finish(code);
+                }
+            }
+            Poll::Ready(Some(Err(status))) => {
+                let code = i32::from(status.code());
+                self.call.finish(code);
+            }
+            Poll::Ready(None) => self.call.finish(UNKNOWN),
+            Poll::Pending => {}
+        }
+        poll
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
