@@ -2,7 +2,7 @@
 //!
 //! A statement is written once and runs on both: [`on!`] picks the driver, opens a client span for it and turns the
 //! driver's error into a [`StoreError`] of a closed kind. Writes go through [`Db::write`] or a transaction
-//! ([`Db::begin`], [`Db::transact`]), reads through [`Db::read`].
+//! ([`Db::begin`], done again by [`retry`] when it lost against another), reads through [`Db::read`].
 //!
 //! Invariants: the database URL is in no error and in no log line; a statement's values are in no span; a caller that
 //! leaves in the middle of `begin` or `commit` leaves no connection inside an open transaction.
@@ -20,4 +20,4 @@ pub use config::{DatabaseUrl, StoreConfig};
 pub use db::{Db, Target};
 pub use error::{StoreError, StoreErrorKind};
 pub use statement::{System, statement};
-pub use transaction::{Tx, Work};
+pub use transaction::{Tx, retry};

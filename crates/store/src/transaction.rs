@@ -1,7 +1,6 @@
 //! Transactions that a caller may abandon at any moment.
 
 use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection};
@@ -11,7 +10,7 @@ use crate::db::{Db, Target};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::statement::{System, statement};
 
-/// How often a transaction that lost against another is done in all.
+/// How often a transaction that loses against others is done in all.
 const ATTEMPTS: u32 = 4;
 
 /// A transaction that may write. Rolled back when dropped.
@@ -22,9 +21,6 @@ pub enum Tx {
     /// Of Postgres, READ COMMITTED.
     Postgres(sqlx::Transaction<'static, Postgres>),
 }
-
-/// The work of a transaction, see [`Db::transact`].
-pub type Work<'t, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 't>>;
 
 impl Tx {
     /// What the statements of the transaction run on.
@@ -87,46 +83,27 @@ impl Db {
         };
         shielded(statement("BEGIN", self.system(), work)).await
     }
+}
 
-    /// Does `work` in a transaction and commits it; an error rolls it back. Done again, a few times, when it lost against
-    /// another transaction (serialization failure, deadlock), so `work` must be free of other effects.
-    ///
-    /// # Errors
-    ///
-    /// That of the work, of `begin` or of `commit`.
-    pub async fn transact<T, F>(&self, mut work: F) -> Result<T, StoreError>
-    where
-        F: for<'t> FnMut(&'t mut Tx) -> Work<'t, T> + Send,
-        T: Send,
-    {
-        let mut attempt = 1;
-        loop {
-            match self.attempt(&mut work).await {
-                Err(error) if error.is_conflict() && attempt < ATTEMPTS => {
-                    tracing::debug!(attempt, "transaction lost against another; again");
-                    tokio::time::sleep(pause(attempt)).await;
-                    attempt += 1;
-                }
-                result => return result,
+/// Does a whole transaction, from `begin` to `commit`, and does it again, a few times, when it lost against another
+/// (serialization failure, deadlock). So `work` must have no other effects.
+///
+/// # Errors
+///
+/// That of the last attempt.
+pub async fn retry<T, F>(mut work: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let mut attempt = 1;
+    loop {
+        match work().await {
+            Err(error) if error.is_conflict() && attempt < ATTEMPTS => {
+                tracing::debug!(attempt, "transaction lost against another; again");
+                tokio::time::sleep(pause(attempt)).await;
+                attempt += 1;
             }
-        }
-    }
-
-    async fn attempt<T, F>(&self, work: &mut F) -> Result<T, StoreError>
-    where
-        F: for<'t> FnMut(&'t mut Tx) -> Work<'t, T> + Send,
-    {
-        let mut tx = self.begin().await?;
-        match work(&mut tx).await {
-            Ok(value) => {
-                tx.commit().await?;
-                Ok(value)
-            }
-            Err(error) => {
-                // The error that matters is the work's; the rollback happens either way.
-                tx.rollback().await.ok();
-                Err(error)
-            }
+            result => return result,
         }
     }
 }
@@ -143,5 +120,40 @@ async fn shielded<T: Send + 'static>(
     match tokio::spawn(work.in_current_span()).await {
         Ok(result) => result,
         Err(error) => Err(StoreError::new(StoreErrorKind::Other, error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn conflict() -> StoreError {
+        StoreError::new(StoreErrorKind::Serialization, "lost")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_transaction_is_done_again() {
+        let attempts = Cell::new(0);
+        let result = retry(|| async {
+            attempts.set(attempts.get() + 1);
+            if attempts.get() < 3 { Err(conflict()) } else { Ok("done") }
+        });
+        assert_eq!(result.await.unwrap(), "done");
+        assert_eq!(attempts.get(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn but_not_for_ever_and_not_for_other_errors() {
+        for (error, expected) in [(StoreErrorKind::Serialization, ATTEMPTS), (StoreErrorKind::Unique, 1)] {
+            let attempts = Cell::new(0);
+            let result = retry(|| async {
+                attempts.set(attempts.get() + 1);
+                Err::<(), _>(StoreError::new(error, "failed"))
+            });
+            assert_eq!(result.await.unwrap_err().kind(), error);
+            assert_eq!(attempts.get(), expected);
+        }
     }
 }

@@ -1,0 +1,4 @@
+//! The store against real databases.
+
+#[cfg(test)]
+mod sqlite;
