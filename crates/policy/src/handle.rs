@@ -6,7 +6,7 @@
 //! namespace of a running process, because its certificate could not follow.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -102,15 +102,24 @@ impl PolicyHandle {
     }
 
     /// Follows the file at `path` until `stop`, looking at it each `every`.
+    ///
+    /// What is found counts when two looks in a row find it, so that a file which is just being written in place does
+    /// not come into force by halves.
     pub async fn watch(self, path: PathBuf, every: Duration, stop: CancellationToken) {
-        let mut seen: Option<Result<String, String>> = None;
+        let mut taken: Result<String, String> = Ok(self.load().source().to_owned());
+        let mut candidate = None;
         let mut ticks = tokio::time::interval(every.max(Duration::from_millis(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            let found = read(path.clone()).await;
-            if seen.as_ref() != Some(&found) {
+            let found = read(&path).await;
+            if found == taken {
+                candidate = None;
+            } else if candidate.as_ref() == Some(&found) {
                 self.take(&found);
-                seen = Some(found);
+                taken = found;
+                candidate = None;
+            } else {
+                candidate = Some(found);
             }
         }
     }
@@ -134,12 +143,12 @@ impl PolicyHandle {
 }
 
 /// The text of the file; an error is text too, so that two looks at the same trouble compare equal.
-async fn read(path: PathBuf) -> Result<String, String> {
-    let size = tokio::fs::metadata(&path).await.map_err(|error| error.to_string())?.len();
+async fn read(path: &Path) -> Result<String, String> {
+    let size = tokio::fs::metadata(path).await.map_err(|error| error.to_string())?.len();
     if size > MAX_BYTES as u64 {
         return Err(format!("it has {size} bytes; at most {MAX_BYTES} are read"));
     }
-    tokio::fs::read_to_string(&path).await.map_err(|error| error.to_string())
+    tokio::fs::read_to_string(path).await.map_err(|error| error.to_string())
 }
 
 fn keeps_identity(current: &Policy, new: Policy) -> Result<Policy, Faults> {

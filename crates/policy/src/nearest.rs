@@ -24,21 +24,26 @@ fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<
         .map(|(_, name)| name)
 }
 
-/// Levenshtein's distance, one row at a time.
+/// Edit distance in which two neighbours that changed places count once (optimal string alignment), row by row.
 fn distance(left: &str, right: &str) -> usize {
     let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (index, a) in left.chars().enumerate() {
-        let mut diagonal = index;
-        let mut before = index + 1;
-        let mut next = vec![before];
-        for (b, &above) in right.iter().zip(row.iter().skip(1)) {
-            let cost = diagonal + usize::from(a != *b);
-            before = cost.min(above + 1).min(before + 1);
-            diagonal = above;
-            next.push(before);
+    let at = |row: &[usize], index: Option<usize>| index.and_then(|index| row.get(index).copied());
+    let (mut above, mut row): (Vec<usize>, Vec<usize>) = (Vec::new(), (0..=right.len()).collect());
+    let mut before = None;
+    for (line, a) in left.chars().enumerate() {
+        let mut next = vec![line + 1];
+        let mut last = None;
+        for (column, b) in right.iter().copied().enumerate() {
+            let replaced = at(&row, Some(column)).map(|cost| cost + usize::from(a != b));
+            let removed = at(&row, Some(column + 1)).map(|cost| cost + 1);
+            let added = at(&next, Some(column)).map(|cost| cost + 1);
+            let swapped = (before == Some(b) && last == Some(a)).then(|| at(&above, column.checked_sub(1)));
+            let swapped = swapped.flatten().map(|cost| cost + 1);
+            next.extend([replaced, removed, added, swapped].into_iter().flatten().min());
+            last = Some(b);
         }
-        row = next;
+        above = std::mem::replace(&mut row, next);
+        before = Some(a);
     }
     row.last().copied().unwrap_or_default()
 }
@@ -48,10 +53,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distances_are_levenshteins() {
-        for (left, right, expected) in
-            [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("flaw", "lawn", 2), ("auth", "auth", 0)]
-        {
+    fn distances_count_edits_and_swaps() {
+        for (left, right, expected) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("kitten", "sitting", 3),
+            ("flaw", "lawn", 2),
+            ("auth", "auth", 0),
+            ("egde", "edge", 1),
+            ("ca", "ac", 1),
+            ("abcd", "badc", 2),
+        ] {
             assert_eq!(distance(left, right), expected, "{left} {right}");
             assert_eq!(distance(right, left), expected, "{right} {left}");
         }

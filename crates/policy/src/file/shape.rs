@@ -29,6 +29,11 @@ pub(crate) const ROOT: Shape = Shape {
         ("calls", true),
     ],
 };
+/// Every kind of mapping with fixed keys, but the root.
+#[cfg(test)]
+pub(crate) const NESTED: [&Shape; 11] =
+    [&MONITORING, &WORKLOAD, &LISTENS, &GRPC, &HTTP, &ADMIN, &DISRUPTION, &RESOURCE, &RULE, &NOBODY, &USER];
+
 pub(crate) const MONITORING: Shape =
     Shape { name: "monitoring", keys: &[("namespace", true), ("app", true)] };
 pub(crate) const WORKLOAD: Shape = Shape {
@@ -36,7 +41,7 @@ pub(crate) const WORKLOAD: Shape = Shape {
     keys: &[("listens", false), ("uses", false), ("disruption", false), ("external", false)],
 };
 pub(crate) const LISTENS: Shape =
-    Shape { name: "listens", keys: &[("grpc", false), ("http", false), ("admin", false)] };
+    Shape { name: "listens", keys: &[("grpc", false), ("http", false), ("admin", true)] };
 pub(crate) const GRPC: Shape = Shape {
     name: "grpc",
     keys: &[("port", true), ("services", true), ("health", false), ("reflection", false)],

@@ -13,7 +13,7 @@ const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Words that YAML 1.1 readers (and so the tools behind the rendered files) take for something else than a text, and
 /// names that the rendered files use for themselves.
-const RESERVED: [&str; 12] =
+pub(super) const RESERVED: [&str; 12] =
     ["true", "false", "yes", "no", "on", "off", "null", "y", "n", "internet", "nobody", "default-deny"];
 
 /// The text of a scalar; any other kind of node is a fault that names `what`.

@@ -1,5 +1,7 @@
 //! The `workloads` and `resources` of the file.
 
+use std::ops::RangeInclusive;
+
 use super::{
     At, at, check_key, entries, name,
     shape::{self, Fields},
@@ -8,9 +10,9 @@ use super::{
 use crate::{fault::Collector, yaml::Node};
 
 /// Ports that a process without privileges may open.
-const LISTEN_PORTS: std::ops::RangeInclusive<u16> = 1024..=65535;
+pub(super) const LISTEN_PORTS: RangeInclusive<u16> = 1024..=65535;
 /// Ports of the plain HTTP listener for probes and metrics.
-const ADMIN_PORTS: std::ops::RangeInclusive<u16> = 9100..=9199;
+pub(super) const ADMIN_PORTS: RangeInclusive<u16> = 9100..=9199;
 
 /// One workload as it was written.
 #[derive(Debug)]
@@ -80,9 +82,6 @@ fn workload(name: At<String>, node: &Node, faults: &mut Collector) -> WorkloadEn
         entry.grpc = fields.get("grpc").and_then(|node| grpc(node, faults));
         entry.http = fields.get("http").and_then(|node| http(node, faults));
         entry.admin = fields.get("admin").and_then(|node| admin(node, faults));
-        if fields.get("admin").is_none() {
-            faults.at(fields.spot, "\"listens\" lacks the key \"admin\": probes and metrics need their port");
-        }
     } else if fields.get("listens").is_none() {
         faults.at(entry.name.spot, format!("workload \"{}\" lacks the key \"listens\"", entry.name.value));
     }
