@@ -6,7 +6,7 @@
 mod build;
 mod model;
 
-use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
+use std::{collections::HashMap, io::Read as _, path::Path, sync::Arc, time::Duration};
 
 use mesh_identity::{SpiffeId, TrustDomain};
 
@@ -65,7 +65,12 @@ impl Policy {
     /// Those of [`Policy::parse`], and one when the file cannot be read.
     pub fn load(path: &Path, contract: &Contract) -> Result<Self, Faults> {
         let name = path.display().to_string();
-        match std::fs::read_to_string(path) {
+        let text = std::fs::File::open(path).and_then(|file| {
+            let mut text = String::new();
+            // One byte more than is legal, so that the parser says what is wrong with a file that is too large.
+            file.take(yaml::MAX_BYTES as u64 + 1).read_to_string(&mut text).map(|_| text)
+        });
+        match text {
             Ok(text) => Self::parse(&name, &text, contract),
             Err(error) => Err(Faults::whole(&name, format!("cannot be read: {error}"))),
         }

@@ -46,7 +46,7 @@ pub(crate) struct Key {
 /// The one document of `text`, or `None` when it has no usable structure. Every refusal is in `faults`.
 pub(crate) fn parse(text: &str, faults: &mut Collector) -> Option<Node> {
     if text.len() > MAX_BYTES {
-        let message = format!("the file has {} bytes; at most {MAX_BYTES} are read", text.len());
+        let message = format!("the file is too large: at most {MAX_BYTES} bytes are read");
         faults.at(Spot { line: 1, column: 1 }, message);
         return None;
     }

@@ -337,7 +337,7 @@ fn empty_and_shapeless_files_are_refused() {
 #[test]
 fn huge_deep_and_exploding_files_are_refused() {
     let huge = format!("{DEMO}# {}\n", "x".repeat(256 * 1024));
-    assert!(parse(&huge).unwrap_err().to_string().contains("at most 262144 are read"));
+    assert!(parse(&huge).unwrap_err().to_string().contains("at most 262144 bytes are read"));
     for deep in ["[".repeat(100_000), "{a: ".repeat(60_000), "- ".repeat(100_000)] {
         assert!(parse(&deep).is_err());
     }

@@ -1,8 +1,16 @@
 //! The policy in force follows its file, and only ever to a better version.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use mesh_policy::{Policy, PolicyHandle};
+use metrics::{
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{DEMO, demo_contract, parse};
@@ -158,4 +166,85 @@ fn a_file_that_cannot_be_read_is_one_fault_of_the_whole_file() {
     let faults = Policy::load(Path::new("/nonexistent/mesh.yaml"), &demo_contract()).unwrap_err();
     assert_eq!((faults.list().len(), faults.list()[0].line), (1, 0));
     assert!(faults.to_string().starts_with("/nonexistent/mesh.yaml: cannot be read: "), "{faults}");
+}
+
+/// Keeps what was recorded, as text.
+#[derive(Clone, Default)]
+struct Recorded(Arc<Mutex<Vec<String>>>);
+
+struct Cell(Recorded, String);
+
+impl Cell {
+    fn keep(&self, what: &str) {
+        self.0.0.lock().unwrap().push(format!("{} {what}", self.1));
+    }
+}
+
+impl CounterFn for Cell {
+    fn increment(&self, value: u64) {
+        self.keep(&format!("+{value}"));
+    }
+
+    fn absolute(&self, _: u64) {}
+}
+
+impl GaugeFn for Cell {
+    fn increment(&self, _: f64) {}
+
+    fn decrement(&self, _: f64) {}
+
+    fn set(&self, value: f64) {
+        self.keep(&format!("={value}"));
+    }
+}
+
+impl Recorded {
+    fn cell(&self, key: &Key) -> Arc<Cell> {
+        let labels: Vec<_> =
+            key.labels().map(|label| format!("{{{}={}}}", label.key(), label.value())).collect();
+        Arc::new(Cell(self.clone(), format!("{}{}", key.name(), labels.concat())))
+    }
+}
+
+impl Recorder for Recorded {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(self.cell(key))
+    }
+
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(self.cell(key))
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+#[test]
+fn reloads_and_refusals_are_counted() {
+    let recorded = Recorded::default();
+    metrics::with_local_recorder(&recorded, || {
+        let handle = PolicyHandle::new(parse(DEMO).unwrap());
+        handle.reload(&widened()).unwrap();
+        handle.reload("calls: nothing").unwrap_err();
+        handle.reload(DEMO).unwrap();
+    });
+    assert_eq!(
+        *recorded.0.lock().unwrap(),
+        [
+            "mesh_policy_stale =0",
+            "mesh_policy_reloads_total{outcome=applied} +1",
+            "mesh_policy_stale =0",
+            "mesh_policy_reloads_total{outcome=refused} +1",
+            "mesh_policy_stale =1",
+            "mesh_policy_reloads_total{outcome=applied} +1",
+            "mesh_policy_stale =0",
+        ]
+    );
 }
