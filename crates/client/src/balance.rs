@@ -1,0 +1,166 @@
+//! Which endpoint a call goes to: of two drawn at random the one with fewer calls under way.
+//!
+//! Endpoints that owe an answer and are silent lose against those that are not, ejected ones are left out, and a retry
+//! goes elsewhere if there is an elsewhere. There is always a choice: with nothing better left, the worst is tried.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use arc_swap::ArcSwap;
+use mesh_resilience::{Deadline, Outliers, Verdict};
+use rand::Rng as _;
+use tokio::{sync::watch, time::Instant};
+
+use crate::{connect::Dial, endpoint::Endpoint};
+
+/// What is known of where a workload listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Resolution {
+    Pending,
+    Failed,
+    Known,
+}
+
+/// The endpoints of one workload.
+#[derive(Debug)]
+pub(crate) struct Balancer {
+    workload: Arc<str>,
+    dial: Arc<Dial>,
+    set: ArcSwap<Vec<Arc<Endpoint>>>,
+    outliers: Outliers<SocketAddr>,
+    resolution: watch::Sender<Resolution>,
+}
+
+impl Balancer {
+    pub(crate) fn new(workload: Arc<str>, dial: Dial) -> Self {
+        let outliers = Outliers::new(dial.settings().ejection);
+        let resolution = watch::Sender::new(Resolution::Pending);
+        Self { workload, dial: Arc::new(dial), set: ArcSwap::default(), outliers, resolution }
+    }
+
+    /// The set as it is now. Who stays keeps its connection; who left finishes its calls.
+    pub(crate) fn update(&self, mut addresses: Vec<SocketAddr>) {
+        addresses.sort_unstable();
+        addresses.dedup();
+        let old = self.set.load();
+        let endpoint = |address: &SocketAddr| {
+            let known = old.iter().find(|endpoint| endpoint.address() == *address);
+            known.map_or_else(|| Arc::new(Endpoint::new(*address, Arc::clone(&self.dial))), Arc::clone)
+        };
+        let new = addresses.iter().map(endpoint).collect();
+        self.outliers.retain(&addresses);
+        self.set.store(Arc::new(new));
+        self.resolution.send_replace(Resolution::Known);
+    }
+
+    /// Nobody knows where it listens; a set that was known before stays.
+    pub(crate) fn unresolved(&self) {
+        self.resolution.send_if_modified(|now| {
+            let first = *now == Resolution::Pending;
+            if first {
+                *now = Resolution::Failed;
+            }
+            first
+        });
+    }
+
+    pub(crate) fn is_known(&self) -> bool {
+        *self.resolution.borrow() == Resolution::Known
+    }
+
+    /// Waits for the first look-up, whatever comes of it.
+    pub(crate) async fn resolved(&self) {
+        // Cannot fail: the sender is in `self`.
+        let _ = self.resolution.subscribe().wait_for(|now| *now != Resolution::Pending).await;
+    }
+
+    /// See [`Endpoint::tidy`].
+    pub(crate) fn tidy(&self) {
+        self.set.load().iter().for_each(|endpoint| endpoint.tidy());
+    }
+
+    /// The endpoint for a call that was at `tried` before.
+    pub(crate) fn pick(&self, tried: &[SocketAddr]) -> Option<Arc<Endpoint>> {
+        let set = self.set.load();
+        let mut good: Vec<_> = set.iter().filter(|e| self.outliers.is_available(&e.address())).collect();
+        let fresh: Vec<_> = good.iter().copied().filter(|e| !tried.contains(&e.address())).collect();
+        if !fresh.is_empty() {
+            good = fresh;
+        }
+        while let Some(chosen) = better_of_two(&good) {
+            if self.outliers.admit(&chosen.address()) {
+                return Some(Arc::clone(chosen));
+            }
+            good.retain(|endpoint| endpoint.address() != chosen.address());
+        }
+        better_of_two(&set.iter().collect::<Vec<_>>()).cloned()
+    }
+
+    fn judge(&self, address: SocketAddr, verdict: Verdict) {
+        if self.outliers.record(&address, verdict) {
+            tracing::warn!(workload = &*self.workload, %address, ?verdict, "endpoint ejected");
+            metrics::counter!("mesh_client_ejections_total", "workload" => self.workload.to_string())
+                .increment(1);
+        }
+    }
+}
+
+/// Power of two choices; of two that are alike the first drawn.
+fn better_of_two<'a>(endpoints: &[&'a Arc<Endpoint>]) -> Option<&'a Arc<Endpoint>> {
+    let mut random = rand::rng();
+    let size = endpoints.len();
+    let first = random.random_range(..size.max(1));
+    let second = if size > 1 { (first + random.random_range(1..size)) % size } else { first };
+    let two = [first, second].into_iter().filter_map(|index| endpoints.get(index).copied());
+    two.min_by_key(|endpoint| (endpoint.is_silent(), endpoint.in_flight()))
+}
+
+/// A call's place at an endpoint, until its response has ended.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    balancer: Arc<Balancer>,
+    endpoint: Arc<Endpoint>,
+    deadline: Deadline,
+    began: Instant,
+    awaiting: bool,
+}
+
+impl Ticket {
+    pub(crate) fn take(balancer: &Arc<Balancer>, endpoint: Arc<Endpoint>, deadline: Deadline) -> Self {
+        endpoint.enter();
+        Self { balancer: Arc::clone(balancer), endpoint, deadline, began: Instant::now(), awaiting: true }
+    }
+
+    pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+
+    /// It answered; the body may still come.
+    pub(crate) fn answered(&mut self) {
+        self.endpoint.hear();
+        if std::mem::take(&mut self.awaiting) {
+            self.endpoint.answered();
+        }
+    }
+
+    pub(crate) fn hear(&self) {
+        self.endpoint.hear();
+    }
+
+    /// What the call told about the endpoint.
+    pub(crate) fn judge(&self, verdict: Verdict) {
+        self.balancer.judge(self.endpoint.address(), verdict);
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.awaiting {
+            self.endpoint.answered();
+            // A deadline that passed says nothing of an endpoint that answers others meanwhile: the method is slow.
+            if self.deadline.is_expired() && !self.endpoint.heard_since(self.began) {
+                self.judge(Verdict::Failure);
+            }
+        }
+        self.endpoint.leave();
+    }
+}

@@ -1,0 +1,114 @@
+//! The response body of a call: bounded, recorded, and ended with a status whatever happens to the connection.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+use http_body::{Body, Frame};
+use hyper::body::Incoming;
+use mesh_error::Error;
+use mesh_resilience::{BoundedBody, Deadline, Verdict};
+use tonic::Status;
+
+use crate::{balance::Ticket, failure, record::Record};
+
+/// What holds a call open; both are given up when it has ended.
+#[derive(Debug)]
+struct Open {
+    ticket: Ticket,
+    record: Record,
+}
+
+/// A response body.
+pub(crate) struct CallBody {
+    inner: BoundedBody<Incoming>,
+    deadline: Deadline,
+    open: Option<Open>,
+}
+
+impl CallBody {
+    pub(crate) fn new(
+        inner: BoundedBody<Incoming>,
+        deadline: Deadline,
+        ticket: Ticket,
+        record: Record,
+    ) -> Self {
+        Self { inner, deadline, open: Some(Open { ticket, record }) }
+    }
+
+    /// The connection broke: the caller gets a status in the trailers as from a server.
+    fn broke(&mut self, open: Open, error: hyper::Error) -> Frame<Bytes> {
+        let error = if self.deadline.is_expired() {
+            Deadline::error()
+        } else {
+            open.ticket.judge(Verdict::Failure);
+            failure::lost(error)
+        };
+        open.record.span().in_scope(|| error.log());
+        let code = error.kind().grpc_code() as i32;
+        open.record.end(code);
+        Frame::trailers(status_trailers(error))
+    }
+}
+
+impl Body for CallBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.open.is_none() {
+            return Poll::Ready(None);
+        }
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        let Some(open) = self.open.take() else { return Poll::Ready(None) };
+        match frame {
+            Some(Ok(frame)) => {
+                open.ticket.hear();
+                match frame.trailers_ref().map(code_of) {
+                    Some(code) => {
+                        open.ticket.judge(verdict(code));
+                        open.record.end(code);
+                    }
+                    None => self.open = Some(open),
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => Poll::Ready(Some(Ok(self.broke(open, error)))),
+            // No trailers: no status.
+            None => {
+                open.record.end(UNKNOWN);
+                Poll::Ready(None)
+            }
+        }
+    }
+}
+
+const UNKNOWN: i32 = 2;
+
+/// The code that headers or trailers carry.
+pub(crate) fn code_of(headers: &HeaderMap) -> i32 {
+    let code = headers.get("grpc-status").and_then(|code| code.to_str().ok()?.parse().ok());
+    code.unwrap_or(UNKNOWN)
+}
+
+/// What a status says of the endpoint: UNKNOWN, INTERNAL, UNAVAILABLE and DATA_LOSS are its own fault.
+pub(crate) fn verdict(code: i32) -> Verdict {
+    match code {
+        2 | 13 | 14 | 15 => Verdict::Failure,
+        _ => Verdict::Success,
+    }
+}
+
+fn status_trailers(error: Error) -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    if error.into_status().add_header(&mut trailers).is_err() {
+        trailers.insert("grpc-status", HeaderValue::from_static("14"));
+    }
+    trailers
+}

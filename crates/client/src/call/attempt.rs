@@ -1,0 +1,140 @@
+//! One attempt: an endpoint, a connection, a request on it.
+
+use std::net::SocketAddr;
+
+use http::{
+    HeaderValue, Request, Response, Uri, Version,
+    header::{AUTHORIZATION, USER_AGENT},
+    request::Parts,
+};
+use hyper::body::Incoming;
+use mesh_error::{BoxError, Error};
+use mesh_resilience::{Deadline, GRPC_TIMEOUT, Verdict};
+use mesh_telemetry::propagation;
+use tonic::body::Body;
+
+use super::Terms;
+use crate::{
+    balance::Ticket,
+    body::{code_of, verdict},
+    channel::Upstream,
+    connect::Connection,
+    failure::{self, was_refused},
+    outgoing::Outgoing,
+};
+
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("quipu/", env!("CARGO_PKG_VERSION")));
+/// Tells the server that this is not the first attempt (gRPC A6).
+const ATTEMPTS: &str = "grpc-previous-rpc-attempts";
+
+/// The beginning of a response, and the place that its call keeps.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) response: Response<Incoming>,
+    pub(crate) ticket: Ticket,
+}
+
+/// There is no response.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    /// Whether the peer may have handled the request.
+    pub(crate) sent: bool,
+}
+
+impl Failure {
+    fn unreachable(source: impl Into<BoxError>) -> Self {
+        Self { error: failure::unreachable(source), sent: false }
+    }
+}
+
+/// Sends the request once, after `retries` others, to an endpoint that was not tried before if there is one.
+pub(crate) async fn attempt(
+    upstream: &Upstream,
+    terms: &Terms,
+    (head, outgoing): (&Parts, &mut Outgoing),
+    (tried, retries): (&mut Vec<SocketAddr>, u32),
+) -> Result<Answer, Failure> {
+    upstream.balancer.resolved().await;
+    let endpoint = upstream.balancer.pick(tried);
+    let endpoint = endpoint.ok_or_else(|| Failure::unreachable("no endpoint is known"))?;
+    tried.push(endpoint.address());
+    let ticket = Ticket::take(&upstream.balancer, endpoint, terms.deadline);
+    let connection = ticket.endpoint().connection().await.map_err(|error| {
+        ticket.judge(Verdict::Unreachable);
+        Failure::unreachable(error)
+    })?;
+    if terms.deadline.is_expired() {
+        return Err(Failure { error: Deadline::error(), sent: false });
+    }
+    let body = outgoing.take().ok_or_else(|| Failure::unreachable("the request's body is gone"))?;
+    let request =
+        dress(upstream, terms, head, retries, body).map_err(|error| Failure { error, sent: true })?;
+    send(&connection, request, ticket, outgoing).await
+}
+
+async fn send(
+    connection: &Connection,
+    request: Request<Body>,
+    mut ticket: Ticket,
+    outgoing: &mut Outgoing,
+) -> Result<Answer, Failure> {
+    match connection.sender().try_send_request(request).await {
+        Ok(response) => {
+            ticket.answered();
+            if !response.status().is_success() {
+                ticket.judge(Verdict::Failure);
+            } else if response.headers().contains_key("grpc-status") {
+                ticket.judge(verdict(code_of(response.headers())));
+            } else {
+                ticket.judge(Verdict::Success);
+            }
+            Ok(Answer { response, ticket })
+        }
+        Err(mut error) => {
+            let untouched = error.take_message();
+            let error = error.into_error();
+            if untouched.is_some() || !failure::is_of_stream(&error) {
+                connection.give_up();
+            }
+            if let Some(untouched) = untouched {
+                outgoing.give_back(untouched.into_body());
+                return Err(Failure::unreachable(error));
+            }
+            if was_refused(&error) {
+                return Err(Failure::unreachable(error));
+            }
+            ticket.judge(Verdict::Failure);
+            Err(Failure { error: failure::lost(error), sent: true })
+        }
+    }
+}
+
+/// The request as it goes out.
+fn dress(
+    upstream: &Upstream,
+    terms: &Terms,
+    head: &Parts,
+    retries: u32,
+    body: Body,
+) -> Result<Request<Body>, Error> {
+    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    let uri = Uri::builder().scheme("https").authority(&*upstream.name).path_and_query(path).build();
+    let mut request = Request::new(body);
+    *request.method_mut() = head.method.clone();
+    *request.uri_mut() = uri.map_err(Error::internal)?;
+    *request.version_mut() = Version::HTTP_2;
+    let headers = request.headers_mut();
+    *headers = head.headers.clone();
+    headers.insert(GRPC_TIMEOUT, terms.deadline.to_grpc_timeout());
+    headers.insert(USER_AGENT, AGENT);
+    if let Some(authorization) = &terms.authorization {
+        headers.insert(AUTHORIZATION, authorization.clone());
+    }
+    headers.remove(ATTEMPTS);
+    if retries > 0 {
+        headers.insert(ATTEMPTS, retries.into());
+    }
+    propagation::inject(headers);
+    Ok(request)
+}

@@ -1,0 +1,102 @@
+//! A request body that may have to be sent twice.
+//!
+//! The body of a unary request is in memory anyway; up to a limit it is kept whole. A stream is handed over once and can
+//! be sent again only if the connection gives it back untouched.
+
+use bytes::{Bytes, BytesMut};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use tonic::{Status, body::Body};
+
+/// The body of one call.
+#[derive(Debug)]
+pub(crate) enum Outgoing {
+    /// As often as needed.
+    Kept(Bytes),
+    /// Once; nothing when it was handed over.
+    Once(Option<Body>),
+}
+
+impl Outgoing {
+    /// Reads a unary request's body, up to `limit` bytes.
+    ///
+    /// # Errors
+    /// What the encoder says, for example that the message is too large.
+    pub(crate) async fn keep(mut body: Body, limit: usize) -> Result<Self, Status> {
+        let mut kept = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame?.into_data() else { continue };
+            if kept.is_empty() && data.len() <= limit && http_body::Body::is_end_stream(&body) {
+                return Ok(Self::Kept(data));
+            }
+            kept.extend_from_slice(&data);
+            if kept.len() > limit {
+                let begun = futures::stream::iter([Ok(Frame::data(kept.freeze()))]);
+                let rest = http_body_util::BodyStream::new(body);
+                let whole = StreamBody::new(futures::StreamExt::chain(begun, rest));
+                return Ok(Self::Once(Some(Body::new(whole))));
+            }
+        }
+        Ok(Self::Kept(kept.freeze()))
+    }
+
+    /// The body of the next attempt.
+    pub(crate) fn take(&mut self) -> Option<Body> {
+        match self {
+            Self::Kept(bytes) => Some(Body::new(Full::new(bytes.clone()).map_err(|never| match never {}))),
+            Self::Once(body) => body.take(),
+        }
+    }
+
+    /// An attempt did not touch it.
+    pub(crate) fn give_back(&mut self, untouched: Body) {
+        if let Self::Once(body) = self {
+            *body = Some(untouched);
+        }
+    }
+
+    /// Whether there is a body for another attempt.
+    pub(crate) fn is_at_hand(&self) -> bool {
+        !matches!(self, Self::Once(None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(chunks: &'static [&'static str]) -> Body {
+        let frames =
+            chunks.iter().map(|chunk| Ok::<_, Status>(Frame::data(Bytes::from_static(chunk.as_bytes()))));
+        Body::new(StreamBody::new(futures::stream::iter(frames)))
+    }
+
+    async fn text(body: Body) -> String {
+        String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_fits_can_be_sent_as_often_as_needed() {
+        let mut outgoing = Outgoing::keep(body(&["abc", "def"]), 6).await.unwrap();
+        for _ in 0..2 {
+            assert!(outgoing.is_at_hand());
+            assert_eq!(text(outgoing.take().unwrap()).await, "abcdef");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_is_sent_once_and_whole() {
+        let mut outgoing = Outgoing::keep(body(&["abc", "def", "ghi"]), 5).await.unwrap();
+        let only = outgoing.take().unwrap();
+        assert!(!outgoing.is_at_hand());
+        assert_eq!(text(only).await, "abcdefghi");
+    }
+
+    #[tokio::test]
+    async fn what_comes_back_untouched_can_be_sent() {
+        let mut outgoing = Outgoing::Once(Some(body(&["abc"])));
+        let untouched = outgoing.take().unwrap();
+        outgoing.give_back(untouched);
+        assert_eq!(text(outgoing.take().unwrap()).await, "abc");
+    }
+}
