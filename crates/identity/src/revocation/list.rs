@@ -206,6 +206,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_second_revocation_is_kept_as_long_as_the_first_was() {
+        let mut list = List::default();
+        list.apply(session("s", 100, 1));
+        tokio::time::advance(MAX_LIFETIME).await;
+        list.apply(session("s", 3_700, 2));
+        tokio::time::advance(MAX_LIFETIME).await;
+        list.apply(session("t", 7_300, 3));
+        assert!(list.is_revoked(&claims("s", "x", 3_700)));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_full_list_refuses_more_but_never_less() {
         let mut list = List::with_capacity(80);
         for i in 0..1_000 {

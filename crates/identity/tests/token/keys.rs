@@ -214,3 +214,16 @@ async fn a_token_stays_in_the_cache_for_a_minute() {
     advance(Duration::from_secs(1)).await;
     assert!(!Arc::ptr_eq(&first, &verifier.verify(&token).await.unwrap()), "verified anew");
 }
+
+#[tokio::test(start_paused = true)]
+async fn fetching_the_same_keys_again_empties_no_cache() {
+    let forger = Forger::new();
+    let issuer = Issuer::of(&[&forger.key]);
+    let verifier = verifier(&issuer, Revocations::local(), &TestClock::new());
+    let held = forger.key.sign(&claims()).unwrap();
+    let first = verifier.verify(&held).await.unwrap();
+    advance(Duration::from_secs(11)).await;
+    assert!(verifier.verify(&token(&key(), "stranger")).await.is_err());
+    assert_eq!(issuer.fetches(), 2);
+    assert!(Arc::ptr_eq(&first, &verifier.verify(&held).await.unwrap()));
+}

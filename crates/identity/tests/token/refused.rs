@@ -362,6 +362,7 @@ async fn claims_that_are_for_others_or_for_another_time() {
     times("expired a year ago", NOW - year - 600, NOW - year, NOW - year, "times_reversed");
     times("expired in 1970", 0, 0, 600, "expired");
     times("never lived", NOW, NOW, NOW, "times_reversed");
+    times("ends as it is issued", NOW + 1, NOW, NOW + 1, "times_reversed");
     times("ends before it begins", NOW, NOW, NOW - 1, "times_reversed");
     times("ends before it may be used", NOW, NOW + 5, NOW + 5, "times_reversed");
     times("lives a second too long", NOW, NOW, NOW + 3601, "lives_too_long");
