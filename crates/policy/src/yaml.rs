@@ -75,25 +75,26 @@ fn spot(marker: Marker) -> Spot {
     Spot { line: marker.line(), column: marker.col() + 1 }
 }
 
-/// Refuses what a reviewer would not see: tabs, control characters, invisible and bidirectional format characters.
+/// Refuses what a reviewer would not see, where it stands in the text.
 fn refuse_characters(text: &str, faults: &mut Collector) {
     for (line, content) in text.split('\n').enumerate() {
         let content = content.strip_suffix('\r').unwrap_or(content);
-        for (column, character) in content.chars().enumerate() {
-            let what = match character {
-                '\t' => "a tab; indent with spaces",
-                '\u{feff}' | '\u{00ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' => {
-                    "an invisible character"
-                }
-                '\u{2060}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' => {
-                    "an invisible character"
-                }
-                other if other.is_control() => "a control character",
-                _ => continue,
-            };
+        let found = content.chars().enumerate().find_map(|(column, one)| Some((column, unseen(one)?)));
+        if let Some((column, what)) = found {
             faults.at(Spot { line: line + 1, column: column + 1 }, format!("the line holds {what}"));
-            break;
         }
+    }
+}
+
+/// What is wrong with a character that does not show as itself: tabs, controls, invisible and bidirectional ones.
+fn unseen(character: char) -> Option<&'static str> {
+    match character {
+        '\t' => Some("a tab; indent with spaces"),
+        '\u{00ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => {
+            Some("an invisible character")
+        }
+        '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' => Some("an invisible character"),
+        other => other.is_control().then_some("a control character"),
     }
 }
 
@@ -123,7 +124,8 @@ impl Builder<'_> {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 self.refuse_decoration(anchor, tag.is_some(), spot);
-                self.complete(scalar(spot, text, style));
+                let node = scalar(spot, text, style, self.faults);
+                self.complete(node);
             }
             Event::Alias(_) => {
                 self.faults.at(spot, "an alias; write the value out, so that a review sees it");
@@ -183,7 +185,12 @@ impl Builder<'_> {
     }
 }
 
-fn scalar(spot: Spot, text: Cow<'_, str>, style: ScalarStyle) -> Node {
+/// A scalar, unless an escape or a block put a character into it that the text itself may not hold.
+fn scalar(spot: Spot, text: Cow<'_, str>, style: ScalarStyle, faults: &mut Collector) -> Node {
+    if let Some(what) = text.chars().find_map(unseen) {
+        faults.at(spot, format!("the value holds {what}"));
+        return Node { spot, value: Value::Refused };
+    }
     let plain = matches!(style, ScalarStyle::Plain);
     Node { spot, value: Value::Scalar { text: text.into_owned(), plain } }
 }
@@ -192,7 +199,8 @@ fn as_key(node: Node, faults: &mut Collector) -> Key {
     let spot = node.spot;
     let text = match node.value {
         Value::Scalar { text, .. } => text,
-        Value::List(_) | Value::Map(_) | Value::Refused => {
+        Value::Refused => String::new(),
+        Value::List(_) | Value::Map(_) => {
             faults.at(spot, "a key must be a plain name");
             String::new()
         }

@@ -27,6 +27,10 @@ const BAD: &[(usize, &str, usize, &str)] = &[
     (9, "  user: &all [alpha:read, alpha:write]\n  other: *all", 10, "an alias"),
     (9, "  user: [[[[[[[[[[[[[[[alpha:read]]]]]]]]]]]]]]]", 9, "nested deeper than"),
     (9, "  [user]: [alpha:read, alpha:write]", 9, "a key must be a plain name"),
+    (9, "  user: [alpha:read, \"alpha:\\u202ewrite\"]", 9, "the value holds an invisible character"),
+    (9, "  user: [alpha:read, \"alpha:\\e[31mwrite\"]", 9, "the value holds a control character"),
+    (9, "  \"us\\ner\": [alpha:read, alpha:write]", 9, "the value holds a control character"),
+    (6, "  alpha:read: |\n    Read\n    alphas.", 7, "the value holds a control character"),
     // The head.
     (2, "trustDomain: Demo.local", 2, "is not a trust domain"),
     (2, "trustDomain: spiffe://demo.local", 2, "is not a trust domain"),
