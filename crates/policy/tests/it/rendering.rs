@@ -9,7 +9,7 @@ use crate::{
     support::{DEMO, demo, mesh, parse},
 };
 
-/// The ends of the flows that both sides of [`equal_edges`] speak of.
+/// An analyser of everything that is rendered from the policy.
 pub(crate) fn analyse(policy: &Policy) -> Analyser {
     let files = render::manifests(policy);
     Analyser::new(files.iter().map(|(_, text)| text.as_str()))
