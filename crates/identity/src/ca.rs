@@ -128,6 +128,9 @@ impl DevCa {
 
     /// Issues an SVID with a key of its own, valid from a minute ago for `ttl`, but not longer than the root.
     ///
+    /// It also holds the DNS names and addresses of a local service, for clients that check those, such as `grpcurl`;
+    /// within the mesh they mean nothing.
+    ///
     /// # Errors
     /// When the id is not a workload of this trust domain.
     pub fn issue(&self, id: &SpiffeId, ttl: Duration) -> Result<Issued, CaError> {
@@ -144,6 +147,7 @@ impl DevCa {
             SanType::IpAddress(Ipv4Addr::LOCALHOST.into()),
             SanType::IpAddress(Ipv6Addr::LOCALHOST.into()),
         ]);
+        params.subject_alt_names.extend(local_names(name)?);
         params.is_ca = IsCa::ExplicitNoCa;
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -255,6 +259,15 @@ fn params(
     params.subject_alt_names = vec![SanType::URI(id.try_into()?)];
     params.distinguished_name = common_name(name);
     Ok(params)
+}
+
+fn local_names(workload: &str) -> Result<Vec<SanType>, CaError> {
+    Ok(vec![
+        SanType::DnsName(workload.try_into()?),
+        SanType::DnsName("localhost".try_into()?),
+        SanType::IpAddress(Ipv4Addr::LOCALHOST.into()),
+        SanType::IpAddress(Ipv6Addr::LOCALHOST.into()),
+    ])
 }
 
 fn common_name(name: &str) -> DistinguishedName {

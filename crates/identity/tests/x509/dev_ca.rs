@@ -43,9 +43,23 @@ fn what_it_issues_is_a_sound_svid() {
         let validity = certificate.validity();
         let whole = validity.not_after.timestamp() - validity.not_before.timestamp();
         assert!((659..=661).contains(&whole), "a minute back: {whole}");
-        assert!(certificate.raw_serial().len() <= 20);
+        assert_eq!(certificate.raw_serial().len(), 16, "127 random bits");
         assert!(serials.insert(certificate.raw_serial().to_vec()), "a serial occurred twice");
         assert_eq!(Tls::new(issued.material()).unwrap().id(), workload("auth"));
+    }
+}
+
+#[test]
+fn clients_that_check_names_find_a_local_service() {
+    let ca = DevCa::new(&trust_domain()).unwrap();
+    let issued = ca.issue(&workload("auth"), DAY).unwrap();
+    let der = CertificateDer::from_pem_slice(issued.cert_pem.as_bytes()).unwrap();
+    let parsed = rustls::server::ParsedCertificate::try_from(&der).unwrap();
+    for (name, fits) in
+        [("127.0.0.1", true), ("::1", true), ("localhost", true), ("auth", true), ("images", false)]
+    {
+        let name = name.try_into().unwrap();
+        assert_eq!(rustls::client::verify_server_name(&parsed, &name).is_ok(), fits, "{name:?}");
     }
 }
 
@@ -172,7 +186,7 @@ fn a_root_close_to_its_end_is_renewed_and_its_leaves_stay_valid() {
     let dir = tempfile::tempdir().unwrap();
     open(dir.path()).unwrap();
     for days in [30, -1] {
-        let old = age(dir.path(), days);
+        let old = age(dir.path(), days, "");
         let renewed = open(dir.path()).unwrap();
         assert_ne!(renewed.root_pem(), old);
         assert!(renewed.not_after() > SystemTime::now() + DAY * 300);
@@ -183,14 +197,23 @@ fn a_root_close_to_its_end_is_renewed_and_its_leaves_stay_valid() {
     }
 }
 
-/// Replaces the root by one with the same key and name that ends in `days`.
-fn age(dir: &Path, days: i64) -> String {
+#[test]
+fn a_root_of_the_same_key_under_another_name_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    open(dir.path()).unwrap();
+    age(dir.path(), 300, " of another program");
+    let error = open(dir.path()).err().unwrap();
+    assert!(error.contains("was not made by this program"), "{error}");
+}
+
+/// Replaces the root by one with the same key, its name with `suffix`, that ends in `days`.
+fn age(dir: &Path, days: i64, suffix: &str) -> String {
     let key = KeyPair::from_pem(&read(&dir.join("ca.key"))).unwrap();
     let der = CertificateDer::from_pem_slice(read(&dir.join("ca.crt")).as_bytes()).unwrap();
     let (_, certificate) = X509Certificate::from_der(&der).unwrap();
     let name = certificate.subject().iter_common_name().next().unwrap().as_str().unwrap();
     let mut params: CertificateParams = valid(-90 * 86400, days * 86400);
-    params.distinguished_name = common_name(name);
+    params.distinguished_name = common_name(&format!("{name}{suffix}"));
     params.subject_alt_names = vec![SanType::URI("spiffe://quipu.local".try_into().unwrap())];
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];

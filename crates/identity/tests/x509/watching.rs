@@ -41,8 +41,11 @@ impl Mounted {
         *self.tls.generation().borrow()
     }
 
+    /// By renaming, so that the watcher never sees a part of it.
     fn put(&self, name: &str, text: &str) {
-        fs::write(self.dir.path().join(name), text).unwrap();
+        let (temporary, target) = (self.dir.path().join("new"), self.dir.path().join(name));
+        fs::write(&temporary, text).unwrap();
+        fs::rename(temporary, target).unwrap();
     }
 
     async fn end(self) {
@@ -166,6 +169,20 @@ async fn a_kubernetes_volume_is_swapped_whole() {
     mounted.end().await;
 }
 
+#[cfg(unix)]
+#[test]
+fn the_three_files_are_of_one_version_of_a_kubernetes_volume() {
+    let ca = DevCa::new(&trust_domain()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let (old, new) = (issue(&ca), issue(&ca));
+    // As a reader sees it who followed one link before the swap: outside the old version, behind `..data` the new one.
+    old.write(dir.path(), "tls").unwrap();
+    new.write(&dir.path().join("..v2"), "tls").unwrap();
+    std::os::unix::fs::symlink("..v2", dir.path().join("..data")).unwrap();
+    fs::write(dir.path().join("tls.key"), &*new.key_pem).unwrap();
+    assert!(Tls::from_dir(dir.path()).is_ok());
+}
+
 #[tokio::test]
 async fn a_certificate_that_is_early_is_loaded_when_its_time_comes() {
     let meter = Meter::default();
@@ -177,7 +194,7 @@ async fn a_certificate_that_is_early_is_loaded_when_its_time_comes() {
         fs::write(dir.join("tls.crt"), pem(forged.leaf())).unwrap();
     };
     let mounted = Mounted::new(|dir| write(dir, &ca.workload("auth")));
-    let early = ca.leaf(workload("auth").as_str(), |leaf| leaf.not_before = valid(2, 3600).not_before);
+    let early = ca.leaf(workload("auth").as_str(), |leaf| leaf.not_before = valid(3, 3600).not_before);
     write(mounted.dir.path(), &early);
     until("refusal", || meter.reloads("refused") >= 1).await;
     assert_eq!(mounted.generation(), 1);
