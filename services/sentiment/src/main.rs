@@ -1,2 +1,7 @@
-//! main
-fn main() {}
+//! The program `quipu-sentiment`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mesh_server::main::<quipu_sentiment::App>()
+}

@@ -1,0 +1,32 @@
+//! What the service counts. Labels are names of loaded models, classes and outcomes: all bounded.
+
+use crate::domain::Label;
+use crate::pool::PoolFault;
+
+/// Counter: texts answered, by model and label.
+pub const TEXTS: &str = "sentiment_texts_total";
+/// Counter: texts on which a model failed and the embedded one answered, by model.
+pub const MODEL_FAILURES: &str = "sentiment_model_failures_total";
+/// Counter: jobs of the inference pool, by outcome (`done`, `full`, `expired`, `lost`).
+pub const POOL_JOBS: &str = "sentiment_pool_jobs_total";
+/// Gauge: jobs that run or wait in the inference pool.
+pub const POOL_BUSY: &str = "sentiment_pool_busy";
+
+pub(crate) fn answered(model: &str, label: Label) {
+    metrics::counter!(TEXTS, "model" => model.to_owned(), "label" => label.name()).increment(1);
+}
+
+pub(crate) fn failed(model: &str) {
+    metrics::counter!(MODEL_FAILURES, "model" => model.to_owned()).increment(1);
+}
+
+pub(crate) fn pool<T>(done: &Result<T, PoolFault>, busy: usize) {
+    let outcome = match done {
+        Ok(_) => "done",
+        Err(PoolFault::Full { .. }) => "full",
+        Err(PoolFault::Expired) => "expired",
+        Err(PoolFault::Lost) => "lost",
+    };
+    metrics::counter!(POOL_JOBS, "outcome" => outcome).increment(1);
+    metrics::gauge!(POOL_BUSY).set(f64::from(u32::try_from(busy).unwrap_or(u32::MAX)));
+}
