@@ -1,1 +1,25 @@
-//! The REST gateway: the only door of the mesh to the outside.
+#![doc = include_str!("../README.md")]
+
+mod access;
+mod api;
+mod app;
+mod body;
+mod config;
+mod edge;
+mod guard;
+mod idempotency;
+mod json;
+mod openapi;
+mod params;
+mod problem;
+mod rate;
+mod redis_link;
+mod route;
+mod routes;
+mod state;
+
+pub use app::App;
+pub use config::{Config, Listener, Rates};
+pub use edge::{cors::Origin, proxies::TrustedProxies};
+pub use openapi::openapi;
+pub use rate::Quota;

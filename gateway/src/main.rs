@@ -1,2 +1,7 @@
-//! main
-fn main() {}
+//! `quipu-gateway`: the gateway as a process of its own.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mesh_server::main::<quipu_gateway::App>()
+}

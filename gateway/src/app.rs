@@ -1,0 +1,147 @@
+//! The composition root: settings and mesh in, a bound gateway out.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use chrono::Utc;
+use mesh_client::{Mesh, MeshConfig, auth::token_verifier};
+use mesh_config::{Reader, Reported};
+use mesh_error::Error;
+use mesh_lifecycle::Lifecycle;
+use mesh_proto::{
+    auth::v1::auth_service_client::AuthServiceClient,
+    sentiment::v1::sentiment_service_client::SentimentServiceClient,
+};
+use mesh_server::{Admin, Application};
+
+use crate::{
+    Config,
+    access::KeyExchange,
+    edge::{Edge, cors::Cors, listener::Listener, tls::PublicTls},
+    idempotency::{MemoryStore, RedisStore, Store},
+    rate::{Buckets, RateLimits, RedisBuckets},
+    redis_link::RedisLink,
+    routes,
+    state::Gateway,
+};
+
+/// This build's version.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// A gateway that is bound and not yet serving.
+pub struct App {
+    listener: Listener,
+    admin: Admin,
+    http_addr: SocketAddr,
+    admin_addr: SocketAddr,
+    lifecycle: Lifecycle,
+}
+
+impl App {
+    /// Binds both ports; services and Redis are connected to when first needed.
+    ///
+    /// # Errors
+    /// When a port is taken, a certificate cannot be read, or the mesh does not know the services.
+    pub async fn build(config: Config, mesh: Mesh, lifecycle: Lifecycle) -> mesh_error::Result<Self> {
+        let gateway = Arc::new(gateway(&config, &mesh, &lifecycle)?);
+        let edge = Edge::new(Cors::new(config.cors_origins), config.trusted_proxies);
+        let router = routes::router(&gateway, edge);
+        let tls = config.tls_dir.as_deref().map(PublicTls::from_dir).transpose()?;
+        if let Some(tls) = tls.clone() {
+            lifecycle.spawn("certificate watch", tls.watch(lifecycle.stop_token()));
+        }
+        let listener =
+            Listener::bind(config.listen, &config.listener, tls, router, lifecycle.clone()).await?;
+        let admin = Admin::bind(config.admin_listen, &lifecycle, VERSION).await?;
+        warm_up(&gateway, &lifecycle);
+        Ok(Self {
+            http_addr: listener.local_addr()?,
+            admin_addr: admin.local_addr(),
+            listener,
+            admin,
+            lifecycle,
+        })
+    }
+
+    /// Where REST is served.
+    #[must_use]
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http_addr
+    }
+
+    /// Where probes and metrics are served.
+    #[must_use]
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin_addr
+    }
+
+    /// Serves until the process drains.
+    ///
+    /// # Errors
+    /// None today; a part that fails later would end the process by it.
+    pub async fn run(self) -> mesh_error::Result<()> {
+        let gate = self.lifecycle.readiness().gate("gateway listener");
+        gate.open();
+        tokio::join!(self.listener.serve(), self.admin.serve());
+        Ok(())
+    }
+}
+
+impl Application for App {
+    type Config = (Config, MeshConfig);
+
+    const NAME: &'static str = "gateway";
+
+    fn read(reader: &mut Reader) -> Result<Self::Config, Reported> {
+        let config = Config::read(reader);
+        let mesh = MeshConfig::read(reader, &["auth", "sentiment"]);
+        Ok((config?, mesh?))
+    }
+
+    async fn build((config, mesh): Self::Config, lifecycle: Lifecycle) -> mesh_error::Result<Self> {
+        let mesh = Mesh::load(&mesh, &lifecycle).map_err(Error::internal)?;
+        Self::build(config, mesh, lifecycle).await
+    }
+
+    async fn run(self) -> mesh_error::Result<()> {
+        Self::run(self).await
+    }
+}
+
+fn gateway(config: &Config, mesh: &Mesh, lifecycle: &Lifecycle) -> Result<Gateway, Error> {
+    let link = config.redis_url.as_ref().map(RedisLink::new).transpose()?;
+    let buckets = link.clone().map(|link| Arc::new(RedisBuckets::new(link)) as Arc<dyn Buckets>);
+    let idempotency: Arc<dyn Store> = match link {
+        Some(link) => Arc::new(RedisStore::new(link)),
+        None => Arc::new(MemoryStore::default()),
+    };
+    Ok(Gateway {
+        auth: AuthServiceClient::new(mesh.channel("auth")?),
+        sentiment: SentimentServiceClient::new(mesh.channel("sentiment")?),
+        verifier: token_verifier(mesh, config.profile.clone(), lifecycle)?,
+        keys: KeyExchange::default(),
+        limits: RateLimits::new(config.rates, buckets),
+        idempotency,
+        health: Default::default(),
+        jwks: Default::default(),
+        traces: config.recent_traces.clone(),
+        mesh: mesh.clone(),
+        lifecycle: lifecycle.clone(),
+        started: Utc::now(),
+    })
+}
+
+/// Ready when the keys that verify tokens were fetched once; without them nobody could be let in.
+fn warm_up(gateway: &Arc<Gateway>, lifecycle: &Lifecycle) {
+    let gate = lifecycle.readiness().gate("token keys");
+    let (gateway, stop) = (gateway.clone(), lifecycle.stop_token());
+    lifecycle.spawn("token keys", async move {
+        loop {
+            let fetched = gateway.verifier.warm_up().await;
+            gate.set(&fetched);
+            let pause = tokio::time::sleep(std::time::Duration::from_millis(500));
+            if fetched.is_ok() || stop.run_until_cancelled(pause).await.is_none() {
+                return;
+            }
+        }
+    });
+}

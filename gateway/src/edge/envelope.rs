@@ -1,0 +1,206 @@
+//! What wraps every request, matched or not: its id, its span, its metric, the form of its failure and its headers.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use futures::FutureExt as _;
+use http::{HeaderValue, StatusCode, header::CONTENT_TYPE, header::USER_AGENT};
+use mesh_error::Error;
+use mesh_telemetry::{propagation, red};
+use tokio::time::Instant;
+use tracing::{Instrument as _, Span, field};
+
+use super::{Client, Peer, cors::Cors, hygiene, proxies::TrustedProxies, request_id};
+use crate::{
+    guard::Facts,
+    problem::{Failure, OwnBody, PROBLEM_JSON},
+};
+
+/// What the edge knows.
+#[derive(Clone)]
+pub(crate) struct Edge(Arc<Inner>);
+
+struct Inner {
+    cors: Cors,
+    proxies: TrustedProxies,
+}
+
+impl Edge {
+    /// With the exact list of origins and of proxies.
+    pub(crate) fn new(cors: Cors, proxies: TrustedProxies) -> Self {
+        Self(Arc::new(Inner { cors, proxies }))
+    }
+}
+
+/// What is known of a request before anything is decided.
+struct Arrival {
+    id: HeaderValue,
+    method: http::Method,
+    path: String,
+    secure: bool,
+    origin: Option<HeaderValue>,
+}
+
+/// The outermost middleware.
+pub(crate) async fn envelope(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
+    let mut timer = Timer::start(request.method().clone());
+    let arrival = arrive(&edge.0, &mut request);
+    let span = span(&arrival, &request);
+    let answer = async {
+        let mut response = answer(&edge.0, request, next).await;
+        finish(&edge.0, arrival, &mut response);
+        response
+    };
+    let response = answer.instrument(span.clone()).await;
+    let route = response.extensions().get::<Facts>().map(|facts| facts.0.path);
+    record(&span, timer.method(), route, response.status());
+    timer.stop(route, response.status());
+    response
+}
+
+fn arrive(edge: &Inner, request: &mut Request) -> Arrival {
+    let id = request_id::of(request.headers());
+    let peer = request.extensions().get::<Peer>().copied();
+    let (address, secure) = match peer {
+        Some(peer) => {
+            let ip = peer.address.ip();
+            let secure = peer.tls || edge.proxies.says_tls(ip, request.headers());
+            (edge.proxies.client_of(ip, request.headers()), secure)
+        }
+        None => (Client::default().address, false),
+    };
+    let agent = request.headers().get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let client = Client { address, user_agent: agent.chars().take(256).collect() };
+    request.extensions_mut().insert(client);
+    Arrival {
+        id,
+        method: request.method().clone(),
+        path: request.uri().path().to_owned(),
+        secure,
+        origin: edge.cors.allowed(request.headers()),
+    }
+}
+
+fn span(arrival: &Arrival, request: &Request) -> Span {
+    let client = request.extensions().get::<Client>().map(|client| client.address.to_string());
+    let span = tracing::info_span!(
+        "http request",
+        otel.name = known_method(&arrival.method),
+        otel.kind = "server",
+        otel.status_code = field::Empty,
+        quipu.workload = "gateway",
+        http.request.method = known_method(&arrival.method),
+        url.path = arrival.path,
+        http.route = field::Empty,
+        http.response.status_code = field::Empty,
+        client.address = client,
+        request_id = arrival.id.to_str().unwrap_or_default(),
+    );
+    propagation::set_parent(&span, request.headers());
+    span
+}
+
+async fn answer(edge: &Inner, mut request: Request, next: Next) -> Response {
+    if let Err(failure) = hygiene::check_size(&request) {
+        return failure.into_response();
+    }
+    hygiene::strip(request.headers_mut());
+    if let Some(preflight) = edge.cors.preflight(request.method(), request.headers()) {
+        return preflight;
+    }
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(_) => {
+            metrics::counter!("gateway_panics_total").increment(1);
+            Failure::from(Error::internal("a handler panicked")).into_response()
+        }
+    }
+}
+
+/// Writes the body of a failure and the headers of every answer.
+fn finish(edge: &Inner, arrival: Arrival, response: &mut Response) {
+    let id = arrival.id.to_str().unwrap_or_default();
+    let failure = response.extensions_mut().remove::<Arc<Failure>>().or_else(|| bare_failure(response));
+    if let Some(failure) = failure {
+        failure.error().log();
+        let problem = failure.problem(id, propagation::trace_id(), Some(&arrival.path));
+        *response.body_mut() = Body::from(serde_json::to_vec(&problem).unwrap_or_default());
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+    }
+    let headers = response.headers_mut();
+    propagation::inject(headers);
+    headers.remove("tracestate");
+    hygiene::secure(headers, arrival.secure);
+    edge.cors.apply(arrival.origin, headers);
+    headers.insert(request_id::X_REQUEST_ID, arrival.id);
+}
+
+/// A failure that some library answered without the gateway's form.
+fn bare_failure(response: &Response) -> Option<Arc<Failure>> {
+    let status = response.status();
+    let failed = status.is_client_error() || status.is_server_error();
+    if !failed || response.extensions().get::<OwnBody>().is_some() {
+        return None;
+    }
+    let failure = match status {
+        status if status.is_server_error() => Failure::from(Error::internal(format!("bare status {status}"))),
+        status => Failure::http(status, "REQUEST_REFUSED", "the request is refused"),
+    };
+    Some(Arc::new(failure))
+}
+
+fn record(span: &Span, method: &'static str, route: Option<&'static str>, status: StatusCode) {
+    span.record("http.response.status_code", status.as_u16());
+    if let Some(route) = route {
+        span.record("http.route", route);
+        span.record("otel.name", format!("{method} {route}"));
+    }
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
+/// Methods that are not of HTTP have one name together, so that nobody can grow the metrics.
+fn known_method(method: &http::Method) -> &'static str {
+    const KNOWN: [&str; 9] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT"];
+    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("_OTHER")
+}
+
+/// Measures a request, also one whose client leaves.
+struct Timer {
+    method: &'static str,
+    start: Instant,
+    stopped: bool,
+}
+
+impl Timer {
+    fn start(method: http::Method) -> Self {
+        Self { method: known_method(&method), start: Instant::now(), stopped: false }
+    }
+
+    fn method(&self) -> &'static str {
+        self.method
+    }
+
+    fn stop(&mut self, route: Option<&'static str>, status: StatusCode) {
+        self.stopped = true;
+        self.write(route, status.as_u16());
+    }
+
+    fn write(&self, route: Option<&'static str>, status: u16) {
+        red::http_server_request(self.method, route.unwrap_or(red::UNKNOWN), status, self.start.elapsed());
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        if !self.stopped {
+            self.write(None, 499);
+        }
+    }
+}

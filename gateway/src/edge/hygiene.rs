@@ -1,0 +1,155 @@
+//! Headers: how much of them is taken, which are never taken, and which every answer has.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, StatusCode,
+    header::{
+        CACHE_CONTROL, CONTENT_SECURITY_POLICY, FORWARDED, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, TE,
+        X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    },
+};
+
+use crate::problem::Failure;
+
+/// Longest path with query.
+const MAX_TARGET: usize = 8 * 1024;
+
+/// All header names and values together.
+const MAX_HEADERS: usize = 16 * 1024;
+
+/// Names that begin like this are said by the mesh to itself, or by proxies; from outside they are nothing.
+const INTERNAL_PREFIXES: [&str; 12] = [
+    "grpc-",
+    "x-auth-",
+    "x-b3-",
+    "x-envoy-",
+    "x-forwarded-",
+    "x-principal",
+    "x-quipu-",
+    "x-role",
+    "x-scope",
+    "x-spiffe-",
+    "x-tenant",
+    "x-user",
+];
+
+/// Refuses a request whose target or headers are too long.
+pub(crate) fn check_size<B>(request: &Request<B>) -> Result<(), Failure> {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if target > MAX_TARGET {
+        return Err(Failure::http(
+            StatusCode::URI_TOO_LONG,
+            "TARGET_TOO_LONG",
+            "the path and query are too long",
+        ));
+    }
+    let headers: usize =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if headers > MAX_HEADERS {
+        return Err(Failure::http(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "HEADERS_TOO_LARGE",
+            "the headers are too large",
+        ));
+    }
+    Ok(())
+}
+
+/// Removes every header that names an identity or belongs to the inside. Nothing is forwarded from a request anyway:
+/// this keeps what is behind from ever reading such a header by mistake.
+pub(crate) fn strip(headers: &mut HeaderMap) {
+    let internal: Vec<HeaderName> = headers.keys().filter(|name| is_internal(name)).cloned().collect();
+    for name in internal {
+        headers.remove(name);
+    }
+}
+
+fn is_internal(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    name == FORWARDED
+        || name == TE
+        || text == "x-real-ip"
+        || text.ends_with("-bin")
+        || INTERNAL_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
+}
+
+/// What every answer says to browsers, unless the route said otherwise.
+pub(crate) fn secure(headers: &mut HeaderMap, tls: bool) {
+    let defaults = [
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (REFERRER_POLICY, "no-referrer"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+    ];
+    for (name, value) in defaults {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if tls {
+        let year = HeaderValue::from_static("max-age=31536000; includeSubDomains");
+        headers.insert(STRICT_TRANSPORT_SECURITY, year);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_identity_header_is_stripped() {
+        let internal = [
+            "x-user-id",
+            "x-user",
+            "x-spiffe-id",
+            "x-forwarded-client-cert",
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "grpc-timeout",
+            "grpc-encoding",
+            "x-quipu-workload",
+            "x-role",
+            "x-roles",
+            "x-auth-user",
+            "forwarded",
+            "x-real-ip",
+            "te",
+            "anything-bin",
+            "x-envoy-peer-metadata",
+            "x-principal",
+            "x-tenant-id",
+            "x-scopes",
+        ];
+        let kept =
+            ["authorization", "x-api-key", "x-request-id", "traceparent", "content-type", "idempotency-key"];
+        let mut headers: HeaderMap = internal
+            .iter()
+            .chain(&kept)
+            .map(|name| (HeaderName::from_static(name), HeaderValue::from_static("1")))
+            .collect();
+        strip(&mut headers);
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        let mut kept = kept;
+        kept.sort_unstable();
+        assert_eq!(left, kept);
+    }
+
+    #[test]
+    fn sizes_are_bounded() {
+        let long = |n: usize| Request::get(format!("/{}", "a".repeat(n))).body(()).unwrap();
+        assert!(check_size(&long(MAX_TARGET - 1)).is_ok());
+        assert_eq!(check_size(&long(MAX_TARGET)).unwrap_err().status(), StatusCode::URI_TOO_LONG);
+        let fat = Request::get("/").header("a", "x".repeat(MAX_HEADERS)).body(()).unwrap();
+        assert_eq!(check_size(&fat).unwrap_err().status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    }
+
+    #[test]
+    fn hsts_comes_with_tls_only_and_a_route_may_say_otherwise() {
+        let mut headers = HeaderMap::from_iter([(CACHE_CONTROL, HeaderValue::from_static("public"))]);
+        secure(&mut headers, false);
+        assert_eq!(headers[CACHE_CONTROL], "public");
+        assert!(!headers.contains_key(STRICT_TRANSPORT_SECURITY));
+        secure(&mut headers, true);
+        assert!(headers.contains_key(STRICT_TRANSPORT_SECURITY));
+    }
+}

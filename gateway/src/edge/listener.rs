@@ -1,0 +1,219 @@
+//! The accept loop: how many connections, how long each may be silent, and how they end.
+//!
+//! `axum::serve` has no header time-out, no connection limit and no bound on its end; hence this loop over hyper.
+
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body};
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+};
+use mesh_error::Error;
+use mesh_lifecycle::Lifecycle;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{MissedTickBehavior, interval, timeout},
+};
+use tower::ServiceExt as _;
+
+use super::{
+    Peer,
+    io::{Sending, Times, Verdict, Watch, Watched},
+    tls::PublicTls,
+};
+use crate::config::Listener as Limits;
+
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+
+/// How often a connection is judged.
+const TICK: Duration = Duration::from_millis(500);
+
+/// After a failed `accept` (usually: no descriptors left).
+const BREATH: Duration = Duration::from_millis(50);
+
+/// A bound socket and what serves it.
+pub(crate) struct Listener {
+    socket: TcpListener,
+    tls: Option<PublicTls>,
+    server: Arc<Server>,
+    places: Arc<Semaphore>,
+}
+
+struct Server {
+    router: Router,
+    builder: Builder<TokioExecutor>,
+    times: Times,
+    lifecycle: Lifecycle,
+}
+
+impl Listener {
+    /// Binds; nothing is accepted before [`Listener::serve`].
+    pub(crate) async fn bind(
+        address: SocketAddr,
+        limits: &Limits,
+        tls: Option<PublicTls>,
+        router: Router,
+        lifecycle: Lifecycle,
+    ) -> Result<Self, Error> {
+        let socket = TcpListener::bind(address).await.map_err(|error| {
+            Error::unavailable("LISTEN_FAILED", format!("cannot listen on {address}: {error}"))
+        })?;
+        let times = Times {
+            headers: limits.header_timeout,
+            idle: limits.idle_timeout,
+            unread: limits.unread_timeout,
+            age: limits.max_age,
+        };
+        let server = Arc::new(Server { router, builder: builder(), times, lifecycle });
+        Ok(Self { socket, tls, server, places: Arc::new(Semaphore::new(limits.max_connections)) })
+    }
+
+    /// Where it listens.
+    pub(crate) fn local_addr(&self) -> Result<SocketAddr, Error> {
+        self.socket.local_addr().map_err(Error::internal)
+    }
+
+    /// Accepts until the process drains; the connections end by themselves, tracked by the lifecycle.
+    pub(crate) async fn serve(self) {
+        let lifecycle = self.server.lifecycle.clone();
+        let mut closing = pin!(lifecycle.closing());
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut closing => return,
+                accepted = self.accept() => accepted,
+            };
+            let Some((stream, address, place)) = accepted else { continue };
+            let (server, tls) = (self.server.clone(), self.tls.clone());
+            self.server.lifecycle.spawn("http connection", async move {
+                server.handshake_and_serve(stream, address, tls).await;
+                drop(place);
+            });
+        }
+    }
+
+    /// The next connection, when there is a place for it.
+    async fn accept(&self) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+        let place = self.places.clone().acquire_owned().await.ok()?;
+        match self.socket.accept().await {
+            Ok((stream, address)) => {
+                // Without it small answers wait for the peer's delayed acknowledgement.
+                stream.set_nodelay(true).ok()?;
+                Some((stream, address, place))
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "accept failed");
+                tokio::time::sleep(BREATH).await;
+                None
+            }
+        }
+    }
+}
+
+impl Server {
+    async fn handshake_and_serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        address: SocketAddr,
+        tls: Option<PublicTls>,
+    ) {
+        let Some(tls) = tls else {
+            return self.serve(stream, Peer { address, tls: false }).await;
+        };
+        match timeout(HANDSHAKE, tls.acceptor().accept(stream)).await {
+            Ok(Ok(stream)) => self.serve(stream, Peer { address, tls: true }).await,
+            Ok(Err(error)) => tracing::debug!(error = %error, "TLS handshake failed"),
+            Err(_) => tracing::debug!("TLS handshake took too long"),
+        }
+    }
+
+    /// One connection to its end: its own, the verdict of its watch, or that of the process.
+    async fn serve<S>(self: Arc<Self>, stream: S, peer: Peer)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let watch = Watch::new();
+        let io = TokioIo::new(Watched::new(stream, watch.clone()));
+        let (router, served) = (self.router.clone(), watch.clone());
+        let service =
+            hyper::service::service_fn(move |request| answer(router.clone(), request, peer, served.clone()));
+        let mut connection = pin!(self.builder.serve_connection(io, service));
+        let mut closing = pin!(self.lifecycle.closing());
+        let mut aborting = pin!(self.lifecycle.aborting());
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut ending, mut idle_ticks) = (false, 0);
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        tracing::debug!(error = %error, "connection ended");
+                    }
+                    return;
+                }
+                () = &mut aborting => return,
+                () = &mut closing, if !ending => {
+                    ending = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                _ = ticks.tick() => match watch.verdict(&self.times) {
+                    Verdict::Cut => return,
+                    Verdict::End if !ending => {
+                        ending = true;
+                        connection.as_mut().graceful_shutdown();
+                    }
+                    // A peer that says nothing would hold a graceful end for ever (hyper #4170).
+                    _ if ending && watch.is_idle() => {
+                        idle_ticks += 1;
+                        if idle_ticks > 2 {
+                            return;
+                        }
+                    }
+                    _ => idle_ticks = 0,
+                },
+            }
+        }
+    }
+}
+
+async fn answer(
+    router: Router,
+    mut request: http::Request<Incoming>,
+    peer: Peer,
+    watch: Arc<Watch>,
+) -> Result<http::Response<Sending>, Infallible> {
+    let in_flight = watch.begin(request.version() == http::Version::HTTP_2);
+    request.extensions_mut().insert(peer);
+    let response = router.oneshot(request.map(Body::new)).await?;
+    Ok(response.map(|body| Sending::new(body, in_flight)))
+}
+
+/// hyper's own limits, each set explicitly.
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // The watch judges headers and idleness; this is the second line.
+        .header_read_timeout(Duration::from_secs(120))
+        .max_headers(100)
+        .max_buf_size(64 * 1024);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(100)
+        .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(1024)
+        .max_header_list_size(32 * 1024)
+        .max_send_buf_size(256 * 1024)
+        .initial_stream_window_size(256 * 1024)
+        .initial_connection_window_size(1024 * 1024)
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10));
+    builder
+}

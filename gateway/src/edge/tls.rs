@@ -1,0 +1,77 @@
+//! TLS for the outside, from files: 1.2 and 1.3, HTTP/2 and HTTP/1.1. New files are taken up while it runs.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use mesh_error::{BoxError, Error};
+use rustls::{ServerConfig, pki_types::pem::PemObject as _};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+/// How often the files are looked at.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// What accepts handshakes.
+#[derive(Clone)]
+pub(crate) struct PublicTls {
+    dir: PathBuf,
+    config: Arc<ArcSwap<ServerConfig>>,
+}
+
+impl PublicTls {
+    /// Reads `tls.crt` and `tls.key`.
+    pub(crate) fn from_dir(dir: &Path) -> Result<Self, Error> {
+        let config = load(dir).map_err(Error::internal)?;
+        Ok(Self { dir: dir.to_owned(), config: Arc::new(ArcSwap::from_pointee(config)) })
+    }
+
+    /// For one handshake.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.config.load_full())
+    }
+
+    /// Takes up new files; bad ones are refused and the old stay.
+    pub(crate) async fn watch(self, stop: CancellationToken) {
+        let mut last = stamp(&self.dir).await;
+        while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
+            let now = stamp(&self.dir).await;
+            if now == last {
+                continue;
+            }
+            match load(&self.dir) {
+                Ok(config) => self.config.store(Arc::new(config)),
+                Err(error) => {
+                    metrics::counter!("gateway_tls_reload_errors_total").increment(1);
+                    tracing::error!(error = %error, "new certificate files are refused");
+                }
+            }
+            last = now;
+        }
+    }
+}
+
+/// What changes when the files do.
+async fn stamp(dir: &Path) -> Vec<Option<Vec<u8>>> {
+    let mut contents = Vec::new();
+    for name in ["tls.crt", "tls.key"] {
+        contents.push(tokio::fs::read(dir.join(name)).await.ok());
+    }
+    contents
+}
+
+fn load(dir: &Path) -> Result<ServerConfig, BoxError> {
+    let chain = CertificateDer::pem_file_iter(dir.join("tls.crt"))?.collect::<Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(dir.join("tls.key"))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}

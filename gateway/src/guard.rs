@@ -1,0 +1,184 @@
+//! What stands before each handler, in this order: the caller, its limit, its scope, the idempotency key.
+
+use std::net::IpAddr;
+
+use axum::{
+    extract::{FromRequestParts, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::request::Parts;
+use mesh_client::CallContext;
+use mesh_error::Error;
+use mesh_resilience::Deadline;
+use tonic::Status;
+
+use crate::{
+    access::{self, Caller, Credentials, KeyExchange},
+    edge::Client,
+    problem::Failure,
+    rate::{Charge, Class},
+    route::{Access, SharedInfo},
+    state::{Gateway, Shared},
+};
+
+mod writes;
+
+/// The facts of the route that a request was matched to.
+#[derive(Clone)]
+pub(crate) struct Facts(pub(crate) SharedInfo);
+
+/// What a handler knows of a request that passed.
+#[derive(Clone)]
+pub(crate) struct Call {
+    /// Where it comes from.
+    pub(crate) client: Client,
+    caller: Option<Caller>,
+    deadline: Deadline,
+}
+
+/// What the guard of one route has at hand.
+#[derive(Clone)]
+pub(crate) struct Guarded {
+    pub(crate) gateway: Shared,
+    pub(crate) facts: Facts,
+}
+
+impl Call {
+    /// A message to a service, with the caller's own token and what is left of the time.
+    pub(crate) fn request<M>(&self, message: M) -> tonic::Request<M> {
+        let user = self.caller.as_ref().map(|caller| caller.user.clone());
+        CallContext { deadline: Some(self.deadline), user }.request(message)
+    }
+
+    /// Whom a write belongs to.
+    fn principal(&self) -> String {
+        match &self.caller {
+            Some(caller) => caller.subject(),
+            None => format!("address:{}", crate::edge::proxies::source_of(self.client.address)),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Call {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        let call = parts.extensions.get::<Self>().cloned();
+        call.ok_or_else(|| Error::internal("a handler without a guard").into())
+    }
+}
+
+/// The middleware of every route.
+pub(crate) async fn guard(State(guarded): State<Guarded>, mut request: Request, next: Next) -> Response {
+    let Guarded { gateway, facts } = guarded;
+    let mut charge = None;
+    let client = request.extensions().get::<Client>().cloned().unwrap_or_default();
+    let arrived = Arrived { credentials: Credentials::from_headers(request.headers()), client };
+    let mut response = match admit(&gateway, &facts, arrived, &mut charge).await {
+        Ok(call) => {
+            request.extensions_mut().insert(call.clone());
+            request.extensions_mut().insert(facts.clone());
+            if facts.0.idempotent {
+                writes::once(&gateway, &facts, &call, request, next).await.into_response()
+            } else {
+                next.run(request).await
+            }
+        }
+        Err(failure) => failure.into_response(),
+    };
+    for (name, value) in charge.iter().flat_map(Charge::headers) {
+        response.headers_mut().entry(name).or_insert(value);
+    }
+    response.extensions_mut().insert(facts);
+    response
+}
+
+/// What of a request decides whether it may pass.
+struct Arrived {
+    credentials: Result<Option<Credentials>, Failure>,
+    client: Client,
+}
+
+/// Decides whether a request may pass; `charge` is what it was charged, also when it may not.
+async fn admit(
+    gateway: &Gateway,
+    facts: &Facts,
+    arrived: Arrived,
+    charge: &mut Option<Charge>,
+) -> Result<Call, Failure> {
+    let Arrived { credentials, client } = arrived;
+    let deadline = gateway.deadline(&facts.0);
+    let Access::Scope(scope) = facts.0.access else {
+        if let Some(class) = facts.0.rate {
+            settle(charge, gateway.limits.charge_address(class, client.address).await?)?;
+        }
+        return Ok(Call { client, caller: None, deadline });
+    };
+    let caller = match authenticate(gateway, credentials, client.address, deadline).await {
+        Ok(caller) => caller,
+        // Whoever fails to say who it is counts as nobody.
+        Err(failure) if failure.status() == http::StatusCode::UNAUTHORIZED => {
+            settle(charge, gateway.limits.charge_address(Class::Anonymous, client.address).await?)?;
+            return Err(failure);
+        }
+        Err(failure) => return Err(failure),
+    };
+    settle(charge, gateway.limits.charge(Class::User, &caller.subject()).await?)?;
+    if !caller.has_scope(scope) {
+        return Err(Failure::insufficient_scope(scope));
+    }
+    Ok(Call { client, caller: Some(caller), deadline })
+}
+
+/// Notes a charge and refuses when nothing was left.
+fn settle(noted: &mut Option<Charge>, charge: Option<Charge>) -> Result<(), Failure> {
+    *noted = charge;
+    if let Some(charge) = charge {
+        charge.admit()?;
+    }
+    Ok(())
+}
+
+async fn authenticate(
+    gateway: &Gateway,
+    credentials: Result<Option<Credentials>, Failure>,
+    address: IpAddr,
+    deadline: Deadline,
+) -> Result<Caller, Failure> {
+    match credentials? {
+        None => {
+            Err(Failure::unauthenticated(Error::unauthenticated("UNAUTHENTICATED", "sign in first"), false))
+        }
+        Some(Credentials::Token(token)) => access::verify(&gateway.verifier, token, false).await,
+        Some(Credentials::Key(key)) => {
+            let token = token_for_key(gateway, &key, address, deadline).await?;
+            let verified = access::verify(&gateway.verifier, token, true).await;
+            if verified.as_ref().is_err_and(|f| f.status() == http::StatusCode::UNAUTHORIZED) {
+                gateway.keys.forget(&key).await;
+            }
+            verified
+        }
+    }
+}
+
+async fn token_for_key(
+    gateway: &Gateway,
+    key: &str,
+    address: IpAddr,
+    deadline: Deadline,
+) -> Result<std::sync::Arc<str>, Failure> {
+    let keys: &KeyExchange = &gateway.keys;
+    if let Some(known) = keys.known(key).await {
+        return known;
+    }
+    if let Some(charge) = gateway.limits.charge_address(Class::Exchange, address).await? {
+        charge.admit()?;
+    }
+    keys.exchange(key, gateway.ask_for_token(key, deadline)).await
+}
+
+/// What a service refused.
+pub(crate) fn backend(status: Status) -> Failure {
+    Failure::backend(&status)
+}

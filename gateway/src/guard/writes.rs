@@ -1,0 +1,102 @@
+//! A write with an idempotency key: once, to its end, and answered from memory afterwards.
+
+use axum::{
+    body::Body,
+    extract::Request,
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use http_body_util::BodyExt as _;
+use mesh_error::Error;
+use tracing::Instrument as _;
+
+use super::{Call, Facts};
+use crate::{
+    body,
+    idempotency::{self, Begin, Slot, Token},
+    problem::Failure,
+    state::{Gateway, Shared},
+};
+
+/// Runs the rest of the request unless it was run before.
+pub(super) async fn once(
+    gateway: &Shared,
+    facts: &Facts,
+    call: &Call,
+    request: Request,
+    next: Next,
+) -> Result<Response, Failure> {
+    let Some(key) = idempotency::from_headers(request.headers())? else { return Ok(next.run(request).await) };
+    let (parts, body) = request.into_parts();
+    let bytes = body::collect(&parts.headers, body, facts.0.body_limit).await?;
+    let slot = Slot::derive(&key, &call.principal(), &format!("{} {}", facts.0.method, facts.0.path))?;
+    let fingerprint = slot.fingerprint(&bytes)?;
+    match gateway.idempotency.begin(&slot.id, &fingerprint).await? {
+        Begin::InProgress => Err(idempotency::in_progress()),
+        Begin::Mismatch => Err(idempotency::mismatch()),
+        Begin::Done(sealed) => Ok(idempotency::open(&slot, &fingerprint, sealed)?),
+        Begin::Fresh(token) => {
+            let write = Write { slot, fingerprint, token };
+            let request = Request::from_parts(parts, Body::from(bytes));
+            run_to_end(gateway, write, request, next).await
+        }
+    }
+}
+
+/// A write that holds its key.
+struct Write {
+    slot: Slot,
+    fingerprint: [u8; 32],
+    token: Token,
+}
+
+/// In a task of its own, so that a client that leaves does not undo it.
+async fn run_to_end(
+    gateway: &Shared,
+    write: Write,
+    request: Request,
+    next: Next,
+) -> Result<Response, Failure> {
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    let shared = gateway.clone();
+    let task = async move {
+        let response = next.run(request).await;
+        // Nobody may be waiting any more.
+        let _ = answer.send(write.settle(&shared, response).await);
+    };
+    gateway.lifecycle.spawn("idempotent write", task.in_current_span());
+    answered.await.map_err(|_| Failure::from(Error::internal("a write ended without an answer")))
+}
+
+impl Write {
+    /// Keeps an answer of success; frees the key after any other.
+    async fn settle(self, gateway: &Gateway, response: Response) -> Response {
+        if !response.status().is_success() {
+            self.free(gateway).await;
+            return response;
+        }
+        let (parts, body) = response.into_parts();
+        let bytes = match body.collect().await {
+            Ok(collected) => collected.to_bytes(),
+            Err(error) => {
+                self.free(gateway).await;
+                return Failure::from(Error::internal(error)).into_response();
+            }
+        };
+        let kept = match idempotency::seal(&self.slot, &self.fingerprint, &parts, &bytes) {
+            Ok(sealed) => gateway.idempotency.finish(&self.slot.id, self.token, sealed).await,
+            Err(error) => Err(error),
+        };
+        // The write is done: to fail it now would be a lie. Its key stays held until the lease ends.
+        if let Err(error) = kept {
+            error.log();
+        }
+        Response::from_parts(parts, Body::from(bytes))
+    }
+
+    async fn free(&self, gateway: &Gateway) {
+        if let Err(error) = gateway.idempotency.release(&self.slot.id, self.token).await {
+            error.log();
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! `POST /v1/sentiment/stream`: lines of JSON in, lines of JSON out, in order, while the request is still being sent.
+//!
+//! One task reads lines and sends texts to the service; the answer's body waits for its turn in a short queue, in which
+//! a line that could not be read has its place too. Both queues are bounded, so a client that does not read its answers
+//! is soon no longer read from.
+
+mod lines;
+
+use std::time::Duration;
+
+use axum::{
+    body::{Body, BodyDataStream},
+    extract::{Request, State},
+    response::Response,
+};
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _, stream};
+use http::{HeaderName, HeaderValue, header::CONTENT_TYPE};
+use mesh_error::{Error, Kind};
+use mesh_proto::sentiment::v1;
+use tokio::{sync::mpsc, time::timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::task::AbortOnDropHandle;
+use tonic::Streaming;
+
+use self::lines::{Line, Lines};
+use crate::{
+    api::sentiment::{StreamAnswer, StreamLine},
+    body,
+    guard::{Call, backend},
+    json,
+    problem::Failure,
+    route::{Route, TypeDoc},
+    state::Shared,
+};
+
+/// Texts that may be under way at once in one stream.
+const UNDER_WAY: usize = 32;
+
+/// How long a client may send nothing.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// The route of this file.
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::post("/v1/sentiment/stream", analyze)
+            .named("sentiment", "analyzeStream", "Analyse texts as they come")
+            .about(
+                "One JSON object on each line, at most 64 KiB, in both directions; answers come in order while the \
+                 request is still being sent. A line that is invalid is answered by an error and the stream goes on. \
+                 An answer with an error and no id, after which the body ends, ends the stream early.",
+            )
+            .calls(&["quipu.sentiment.v1.SentimentService/AnalyzeStream"])
+            .needs("sentiment:analyze")
+            .takes_lines::<StreamLine>()
+            .answer(200, "One answer on each line.", Some(TypeDoc::of::<StreamAnswer>(body::NDJSON))),
+    ]
+}
+
+/// What the next line of the answer is.
+enum Turn {
+    /// The service's next answer; whether words were asked for.
+    Text { explain: bool },
+    /// This line.
+    Line(StreamAnswer),
+    /// This line, and then the end.
+    Last(StreamAnswer),
+}
+
+async fn analyze(State(gateway): State<Shared>, call: Call, request: Request) -> Result<Response, Failure> {
+    body::check_type(request.headers(), body::NDJSON)?;
+    let (texts, to_service) = mpsc::channel(UNDER_WAY);
+    let (turns, to_client) = mpsc::channel(UNDER_WAY);
+    let reader = Reader { lines: Lines::new(request.into_body().into_data_stream()), texts, turns };
+    let reader = AbortOnDropHandle::new(tokio::spawn(reader.run()));
+    let request = call.request(ReceiverStream::new(to_service));
+    let answers = gateway.sentiment.clone().analyze_stream(request).await.map_err(backend)?.into_inner();
+    let writer = Writer { turns: to_client, answers, _reader: reader };
+    let mut response = Response::new(Body::from_stream(writer.lines()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(body::NDJSON));
+    // A proxy that collects the answer would defeat it.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+/// From the client to the service.
+struct Reader {
+    lines: Lines<BodyDataStream>,
+    texts: mpsc::Sender<v1::AnalyzeStreamRequest>,
+    turns: mpsc::Sender<Turn>,
+}
+
+impl Reader {
+    /// Until the client ends its side, falls silent, or nobody listens any more.
+    async fn run(mut self) {
+        loop {
+            let (turn, text) = match timeout(IDLE, self.lines.next()).await {
+                Ok(None) => return,
+                Ok(Some(Line::Whole(line))) => read(&line),
+                Ok(Some(Line::TooLong)) => (Turn::Line(StreamAnswer::failed(None, &too_long())), None),
+                Ok(Some(Line::Broken)) => (Turn::Last(StreamAnswer::failed(None, &broken())), None),
+                Err(_) => (Turn::Last(StreamAnswer::failed(None, &silent())), None),
+            };
+            let is_last = matches!(turn, Turn::Last(_));
+            if self.turns.send(turn).await.is_err() || is_last {
+                return;
+            }
+            if let Some(text) = text
+                && self.texts.send(text).await.is_err()
+            {
+                return;
+            }
+        }
+    }
+}
+
+fn read(line: &[u8]) -> (Turn, Option<v1::AnalyzeStreamRequest>) {
+    match json::parse::<StreamLine>(line) {
+        Ok(line) => {
+            let text = v1::AnalyzeStreamRequest::from(line);
+            (Turn::Text { explain: text.explain }, Some(text))
+        }
+        Err(error) => (Turn::Line(StreamAnswer::failed(None, &error)), None),
+    }
+}
+
+fn too_long() -> Error {
+    Error::new(Kind::TooLarge, "LINE_TOO_LONG", "a line has at most 64 KiB")
+}
+
+fn broken() -> Error {
+    Error::new(Kind::Cancelled, "BODY_BROKEN_OFF", "the body ended before its end")
+}
+
+fn silent() -> Error {
+    Error::new(Kind::DeadlineExceeded, "STREAM_IDLE", "nothing was sent for too long")
+}
+
+/// From the service to the client.
+struct Writer {
+    turns: mpsc::Receiver<Turn>,
+    answers: Streaming<v1::AnalyzeStreamResponse>,
+    _reader: AbortOnDropHandle<()>,
+}
+
+impl Writer {
+    fn lines(self) -> impl Stream<Item = Result<Bytes, Error>> + Send {
+        stream::unfold(Some(self), |writer| async {
+            let mut writer = writer?;
+            match writer.turns.recv().await? {
+                Turn::Line(line) => Some((encode(&line), Some(writer))),
+                Turn::Last(line) => Some((encode(&line), None)),
+                Turn::Text { explain } => match writer.answer(explain).await {
+                    Ok(line) => Some((encode(&line), Some(writer))),
+                    Err(error) => {
+                        error.log();
+                        Some((encode(&StreamAnswer::failed(None, &error)), None))
+                    }
+                },
+            }
+        })
+    }
+
+    async fn answer(&mut self, explain: bool) -> Result<StreamAnswer, Error> {
+        match self.answers.next().await {
+            Some(Ok(answer)) => StreamAnswer::of(answer, explain),
+            Some(Err(status)) => Err(Failure::backend(&status).into_error()),
+            None => Err(Error::unavailable("STREAM_ENDED", "the service ended the stream early")),
+        }
+    }
+}
+
+fn encode(line: &StreamAnswer) -> Result<Bytes, Error> {
+    let mut bytes = serde_json::to_vec(line).map_err(Error::internal)?;
+    bytes.push(b'\n');
+    Ok(bytes.into())
+}

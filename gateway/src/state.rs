@@ -1,0 +1,68 @@
+//! What the handlers share: the services behind, and the stores of the edge.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use mesh_client::{CallContext, Channel, Mesh};
+use mesh_error::Error;
+use mesh_identity::token::TokenVerifier;
+use mesh_lifecycle::Lifecycle;
+use mesh_proto::{
+    auth::v1::{ExchangeTokenRequest, SubjectTokenType, auth_service_client::AuthServiceClient},
+    sentiment::v1::sentiment_service_client::SentimentServiceClient,
+};
+use mesh_resilience::Deadline;
+use mesh_telemetry::RecentTraces;
+
+use crate::{
+    access::{Exchanged, KeyExchange},
+    idempotency,
+    rate::RateLimits,
+    route::Info,
+    routes::{jwks::JwksCache, mesh::HealthCache},
+};
+
+/// Shared by every handler.
+pub(crate) type Shared = Arc<Gateway>;
+
+/// For routes that call nobody.
+const OWN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The gateway behind its edge.
+pub(crate) struct Gateway {
+    pub(crate) mesh: Mesh,
+    pub(crate) auth: AuthServiceClient<Channel>,
+    pub(crate) sentiment: SentimentServiceClient<Channel>,
+    pub(crate) verifier: TokenVerifier,
+    pub(crate) keys: KeyExchange,
+    pub(crate) limits: RateLimits,
+    pub(crate) idempotency: Arc<dyn idempotency::Store>,
+    pub(crate) health: HealthCache,
+    pub(crate) jwks: JwksCache,
+    pub(crate) traces: Option<RecentTraces>,
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) started: DateTime<Utc>,
+}
+
+impl Gateway {
+    /// The time for a request of a route: that of the policy's rule for the method that it calls.
+    pub(crate) fn deadline(&self, route: &Info) -> Deadline {
+        let policy = self.mesh.policy.load();
+        let rule = route.rpcs.first().and_then(|rpc| policy.deadline(&self.mesh.id(), &format!("/{rpc}")));
+        Deadline::after(rule.unwrap_or(OWN_DEADLINE))
+    }
+
+    /// Exchanges an API key for a token of its owner.
+    pub(crate) async fn ask_for_token(&self, key: &str, deadline: Deadline) -> Result<Exchanged, Error> {
+        let message = ExchangeTokenRequest {
+            subject_token: key.to_owned(),
+            subject_token_type: SubjectTokenType::ApiKey.into(),
+            scopes: Vec::new(),
+        };
+        let request = CallContext { deadline: Some(deadline), user: None }.request(message);
+        let answer = self.auth.clone().exchange_token(request).await;
+        let answer = answer.map_err(|status| Error::from_status(&status))?.into_inner();
+        let lives = Duration::from_secs(answer.expires_in.into());
+        Ok(Exchanged { token: answer.access_token.into(), lives })
+    }
+}
