@@ -141,12 +141,6 @@ impl DevCa {
         let name = id.service_account().unwrap_or("workload");
         let now = SystemTime::now();
         let mut params = params(name, id.as_str(), now, (now + ttl).min(self.not_after))?;
-        // Tools that know no SPIFFE (grpcurl) verify a server by name; peers in the mesh look at the URI alone.
-        params.subject_alt_names.extend([
-            SanType::DnsName("localhost".try_into()?),
-            SanType::IpAddress(Ipv4Addr::LOCALHOST.into()),
-            SanType::IpAddress(Ipv6Addr::LOCALHOST.into()),
-        ]);
         params.subject_alt_names.extend(local_names(name)?);
         params.is_ca = IsCa::ExplicitNoCa;
         params.use_authority_key_identifier_extension = true;
@@ -261,6 +255,7 @@ fn params(
     Ok(params)
 }
 
+/// Tools that know no SPIFFE (grpcurl) verify a server by name; peers in the mesh look at the URI alone.
 fn local_names(workload: &str) -> Result<Vec<SanType>, CaError> {
     Ok(vec![
         SanType::DnsName(workload.try_into()?),

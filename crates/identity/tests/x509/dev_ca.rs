@@ -54,6 +54,9 @@ fn clients_that_check_names_find_a_local_service() {
     let ca = DevCa::new(&trust_domain()).unwrap();
     let issued = ca.issue(&workload("auth"), DAY).unwrap();
     let der = CertificateDer::from_pem_slice(issued.cert_pem.as_bytes()).unwrap();
+    let (_, certificate) = X509Certificate::from_der(&der).unwrap();
+    let names = certificate.subject_alternative_name().unwrap().unwrap().value.general_names.len();
+    assert_eq!(names, 5, "the id, two names and two addresses");
     let parsed = rustls::server::ParsedCertificate::try_from(&der).unwrap();
     for (name, fits) in
         [("127.0.0.1", true), ("::1", true), ("localhost", true), ("auth", true), ("images", false)]
