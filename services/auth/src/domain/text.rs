@@ -1,0 +1,48 @@
+//! Short texts that people write and others read: names and the like.
+
+/// A text of `min` to `max` characters without control characters; spaces around it are cut off.
+pub(crate) fn line(text: &str, min: usize, max: usize) -> Result<String, String> {
+    let text = text.trim();
+    if text.chars().any(is_unsafe) {
+        return Err("must not contain control characters".to_owned());
+    }
+    let count = text.chars().take(max + 1).count();
+    if count < min || count > max {
+        return Err(match min {
+            0 => format!("must have at most {max} characters"),
+            _ => format!("must have {min} to {max} characters"),
+        });
+    }
+    Ok(text.to_owned())
+}
+
+/// A text that is kept for information only: cut to `max` characters, control characters replaced.
+pub(crate) fn harmless(text: &str, max: usize) -> String {
+    text.trim().chars().take(max).map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Control characters, line and paragraph separators, and what turns the direction of the text around.
+fn is_unsafe(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_counted_in_characters_after_trimming() {
+        assert_eq!(line("  ünïcode ", 1, 7).unwrap(), "ünïcode");
+        assert!(line("   ", 1, 7).is_err());
+        assert!(line("", 0, 7).is_ok());
+        assert!(line("12345678", 1, 7).is_err());
+    }
+
+    #[test]
+    fn control_characters_are_refused_or_replaced() {
+        for bad in ["a\0b", "a\nb", "a\u{1b}[31mb", "a\u{2028}b", "a\u{202e}b"] {
+            assert!(line(bad, 0, 100).is_err(), "{bad:?}");
+            assert_eq!(harmless(bad, 2), "a\u{fffd}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What administrators do to other accounts.
+
+use chrono::{DateTime, Utc};
+use mesh_identity::RevokedSubject;
+use mesh_store::retry;
+
+use super::{Auth, Caller, Page, PageRequest};
+use crate::domain::Roles;
+use crate::error::{AuthError, Result};
+use crate::metrics;
+use crate::store::users::{self, User};
+use crate::store::{self, sessions};
+
+/// What is to be different about an account.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Changes {
+    pub(crate) roles: Option<Roles>,
+    pub(crate) disabled: Option<bool>,
+}
+
+/// What became of a change.
+enum Changed {
+    Done(User),
+    NotFound,
+    LastAdmin,
+}
+
+impl Auth {
+    /// Accounts, newest first.
+    pub(crate) async fn list_users(&self, caller: &Caller, request: &PageRequest) -> Result<Page<User>> {
+        let context = format!("users for {}", caller.user_id);
+        let after = self.position(request, &context)?;
+        let rows = self.store.users(after.as_ref(), request.size.limit()).await?;
+        self.page(request, &context, rows, User::position)
+    }
+
+    /// One account.
+    pub(crate) async fn get_user(&self, id: &str) -> Result<User> {
+        self.store.user(id).await?.ok_or(AuthError::NotFound("user"))
+    }
+
+    /// Changes the roles of an account or disables it. A real change ends its sessions and all its tokens; asking for what
+    /// is so already changes nothing.
+    pub(crate) async fn update_user(&self, caller: &Caller, id: &str, changes: &Changes) -> Result<User> {
+        let now = self.clock.now();
+        let changed = retry(|| self.try_update_user(caller, id, changes, now)).await;
+        let result = match changed {
+            Ok(Changed::Done(user)) => Ok(user),
+            Ok(Changed::NotFound) => Err(AuthError::NotFound("user")),
+            Ok(Changed::LastAdmin) => Err(AuthError::LastAdmin),
+            Err(error) => Err(error.into()),
+        };
+        metrics::count("update_user", &result);
+        result
+    }
+
+    async fn try_update_user(
+        &self,
+        caller: &Caller,
+        id: &str,
+        changes: &Changes,
+        now: DateTime<Utc>,
+    ) -> store::Result<Changed> {
+        let mut tx = self.store.begin().await?;
+        let Some(before) = users::lock_for_admin(&mut tx, id).await? else { return Ok(Changed::NotFound) };
+        let mut after = before.clone();
+        if let Some(roles) = &changes.roles {
+            after.roles = roles.clone();
+        }
+        after.disabled = changes.disabled.unwrap_or(before.disabled);
+        if after.roles == before.roles && after.disabled == before.disabled {
+            return Ok(Changed::Done(before));
+        }
+        let governs = |user: &User| user.roles.is_admin() && !user.disabled;
+        if governs(&before) && !governs(&after) && users::other_admins(&mut tx, id).await? == 0 {
+            return Ok(Changed::LastAdmin);
+        }
+        after.revoked_at = now.timestamp().max(before.revoked_at);
+        users::update(&mut tx, &after).await?;
+        let ended = sessions::delete_others(&mut tx, id, "").await?;
+        let entry = caller.event(now, "account.update", id).detail(format!(
+            "roles={} disabled={} sessions_ended={}",
+            after.roles,
+            after.disabled,
+            ended.len()
+        ));
+        self.record(&mut tx, &entry).await?;
+        self.revoke(&mut tx, &[RevokedSubject::User(id.to_owned())], now).await?;
+        self.finish(tx, &entry).await?;
+        Ok(Changed::Done(after))
+    }
+}

@@ -1,0 +1,173 @@
+//! Sessions. A session that ended has no row.
+
+use chrono::{DateTime, Utc};
+use mesh_store::{Tx, on};
+use sqlx::FromRow;
+
+use super::{Position, Result, Store};
+use crate::domain::refresh::Chain;
+
+/// A session.
+#[derive(Clone, Debug, FromRow)]
+pub(crate) struct Session {
+    pub(crate) id: String,
+    pub(crate) user_id: String,
+    pub(crate) current_hash: Vec<u8>,
+    pub(crate) previous_hash: Option<Vec<u8>>,
+    pub(crate) rotated_at: Option<DateTime<Utc>>,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) last_used_at: DateTime<Utc>,
+    pub(crate) expires_at: DateTime<Utc>,
+    pub(crate) address: String,
+    pub(crate) user_agent: String,
+}
+
+impl Session {
+    /// Where it stands in the list.
+    pub(crate) fn position(&self) -> Position {
+        Position { created_at: self.created_at, id: self.id.clone() }
+    }
+
+    /// Its refresh tokens.
+    pub(crate) fn chain(&self) -> Chain {
+        Chain {
+            current: self.current_hash.clone(),
+            previous: self.previous_hash.clone(),
+            rotated_at: self.rotated_at,
+            expires_at: self.expires_at,
+        }
+    }
+}
+
+/// The step from one refresh token to the next.
+#[derive(Clone, Debug)]
+pub(crate) struct Rotation<'a> {
+    pub(crate) session_id: &'a str,
+    pub(crate) spent: &'a [u8],
+    pub(crate) next: &'a [u8],
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) expires_at: DateTime<Utc>,
+}
+
+impl Store {
+    /// A session.
+    pub(crate) async fn session(&self, id: &str) -> Result<Option<Session>> {
+        on!(self.db.read(), "SELECT sessions", |e| {
+            sqlx::query_as(
+                "SELECT id, user_id, current_hash, previous_hash, rotated_at, created_at, last_used_at, expires_at,
+                        address, user_agent
+                 FROM sessions WHERE id = $1",
+            )
+            .bind(id)
+            .fetch_optional(e)
+            .await
+        })
+    }
+
+    /// A page of a user's sessions, newest first.
+    pub(crate) async fn sessions(
+        &self,
+        user_id: &str,
+        now: DateTime<Utc>,
+        after: Option<&Position>,
+        limit: i64,
+    ) -> Result<Vec<Session>> {
+        let newest = Position::newest();
+        let after = after.unwrap_or(&newest);
+        on!(self.db.read(), "SELECT sessions", |e| {
+            sqlx::query_as(
+                "SELECT id, user_id, current_hash, previous_hash, rotated_at, created_at, last_used_at, expires_at,
+                        address, user_agent
+                 FROM sessions WHERE user_id = $1 AND expires_at > $2 AND (created_at, id) < ($3, $4)
+                 ORDER BY created_at DESC, id DESC LIMIT $5",
+            )
+            .bind(user_id)
+            .bind(now)
+            .bind(after.created_at)
+            .bind(&after.id)
+            .bind(limit)
+            .fetch_all(e)
+            .await
+        })
+    }
+
+    /// Spends the good refresh token and puts the next in its place, in one statement: of many that try, one succeeds.
+    pub(crate) async fn rotate(&self, rotation: &Rotation<'_>) -> Result<bool> {
+        let rows = on!(self.db.write(), "UPDATE sessions", |e| {
+            sqlx::query(
+                "UPDATE sessions
+                 SET previous_hash = current_hash, current_hash = $3, rotated_at = $4, last_used_at = $4, expires_at = $5
+                 WHERE id = $1 AND current_hash = $2",
+            )
+            .bind(rotation.session_id)
+            .bind(rotation.spent)
+            .bind(rotation.next)
+            .bind(rotation.now)
+            .bind(rotation.expires_at)
+            .execute(e)
+            .await
+            .map(|done| done.rows_affected())
+        })?;
+        Ok(rows == 1)
+    }
+}
+
+/// Begins a session.
+pub(crate) async fn insert(tx: &mut Tx, session: &Session) -> Result<()> {
+    on!(tx.conn(), "INSERT sessions", |e| {
+        sqlx::query(
+            "INSERT INTO sessions (id, user_id, current_hash, created_at, last_used_at, expires_at, address, user_agent)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(&session.id)
+        .bind(&session.user_id)
+        .bind(&session.current_hash)
+        .bind(session.created_at)
+        .bind(session.last_used_at)
+        .bind(session.expires_at)
+        .bind(&session.address)
+        .bind(&session.user_agent)
+        .execute(e)
+        .await
+        .map(|_| ())
+    })
+}
+
+/// Ends a session of a user; whether there was one.
+pub(crate) async fn delete(tx: &mut Tx, id: &str, user_id: &str) -> Result<bool> {
+    let rows = on!(tx.conn(), "DELETE sessions", |e| {
+        sqlx::query("DELETE FROM sessions WHERE id = $1 AND user_id = $2")
+            .bind(id)
+            .bind(user_id)
+            .execute(e)
+            .await
+            .map(|done| done.rows_affected())
+    })?;
+    Ok(rows == 1)
+}
+
+/// Ends all sessions of a user but one (empty: all); gives their ids.
+pub(crate) async fn delete_others(tx: &mut Tx, user_id: &str, but: &str) -> Result<Vec<String>> {
+    on!(tx.conn(), "DELETE sessions", |e| {
+        sqlx::query_scalar("DELETE FROM sessions WHERE user_id = $1 AND id <> $2 RETURNING id")
+            .bind(user_id)
+            .bind(but)
+            .fetch_all(e)
+            .await
+    })
+}
+
+/// Ends the oldest sessions of a user beyond the newest `most`; gives their ids.
+pub(crate) async fn delete_beyond(tx: &mut Tx, user_id: &str, most: i64) -> Result<Vec<String>> {
+    on!(tx.conn(), "DELETE sessions", |e| {
+        sqlx::query_scalar(
+            "DELETE FROM sessions WHERE id IN (
+                 SELECT id FROM sessions WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT 1000 OFFSET $2)
+             RETURNING id",
+        )
+        .bind(user_id)
+        .bind(most)
+        .fetch_all(e)
+        .await
+    })
+}

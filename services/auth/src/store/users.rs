@@ -1,0 +1,170 @@
+//! Accounts.
+
+use chrono::{DateTime, Utc};
+use mesh_store::{Tx, on};
+use sqlx::FromRow;
+
+use super::{Position, Result, Store, take_turn};
+use crate::domain::{Email, Roles};
+
+/// An account.
+#[derive(Clone, Debug, FromRow)]
+pub(crate) struct User {
+    pub(crate) id: String,
+    pub(crate) email: String,
+    pub(crate) display_name: String,
+    pub(crate) password_hash: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) roles: Roles,
+    pub(crate) disabled: bool,
+    /// Tokens issued at or before this second are bad.
+    pub(crate) revoked_at: i64,
+    pub(crate) created_at: DateTime<Utc>,
+}
+
+impl User {
+    /// Where it stands in the list.
+    pub(crate) fn position(&self) -> Position {
+        Position { created_at: self.created_at, id: self.id.clone() }
+    }
+}
+
+impl Store {
+    /// The account of an address.
+    pub(crate) async fn user_by_email(&self, email: &Email) -> Result<Option<User>> {
+        on!(self.db.read(), "SELECT users", |e| {
+            sqlx::query_as(
+                "SELECT id, email, display_name, password_hash, roles, disabled, revoked_at, created_at
+                 FROM users WHERE email = $1",
+            )
+            .bind(email.as_str())
+            .fetch_optional(e)
+            .await
+        })
+    }
+
+    /// The account with an id.
+    pub(crate) async fn user(&self, id: &str) -> Result<Option<User>> {
+        on!(self.db.read(), "SELECT users", |e| {
+            sqlx::query_as(
+                "SELECT id, email, display_name, password_hash, roles, disabled, revoked_at, created_at
+                 FROM users WHERE id = $1",
+            )
+            .bind(id)
+            .fetch_optional(e)
+            .await
+        })
+    }
+
+    /// A page of accounts, newest first.
+    pub(crate) async fn users(&self, after: Option<&Position>, limit: i64) -> Result<Vec<User>> {
+        let newest = Position::newest();
+        let after = after.unwrap_or(&newest);
+        on!(self.db.read(), "SELECT users", |e| {
+            sqlx::query_as(
+                "SELECT id, email, display_name, password_hash, roles, disabled, revoked_at, created_at
+                 FROM users WHERE (created_at, id) < ($1, $2) ORDER BY created_at DESC, id DESC LIMIT $3",
+            )
+            .bind(after.created_at)
+            .bind(&after.id)
+            .bind(limit)
+            .fetch_all(e)
+            .await
+        })
+    }
+
+    /// Whether any account administers and may sign in.
+    pub(crate) async fn has_admin(&self) -> Result<bool> {
+        let count: i64 = on!(self.db.read(), "SELECT users", |e| {
+            sqlx::query_scalar("SELECT count(*) FROM users WHERE is_admin AND NOT disabled")
+                .fetch_one(e)
+                .await
+        })?;
+        Ok(count > 0)
+    }
+}
+
+/// Makes an account; a unique violation says that the address has one.
+pub(crate) async fn insert(tx: &mut Tx, user: &User) -> Result<()> {
+    on!(tx.conn(), "INSERT users", |e| {
+        sqlx::query(
+            "INSERT INTO users (id, email, display_name, password_hash, roles, is_admin, disabled, revoked_at, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        )
+        .bind(&user.id)
+        .bind(&user.email)
+        .bind(&user.display_name)
+        .bind(&user.password_hash)
+        .bind(user.roles.to_string())
+        .bind(user.roles.is_admin())
+        .bind(user.disabled)
+        .bind(user.revoked_at)
+        .bind(user.created_at)
+        .execute(e)
+        .await
+        .map(|_| ())
+    })
+}
+
+/// Replaces the hash of a password if it is still the one that was looked at.
+pub(crate) async fn replace_password(tx: &mut Tx, id: &str, old: &str, new: &str) -> Result<bool> {
+    let rows = on!(tx.conn(), "UPDATE users", |e| {
+        sqlx::query("UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2")
+            .bind(id)
+            .bind(old)
+            .bind(new)
+            .execute(e)
+            .await
+            .map(|done| done.rows_affected())
+    })?;
+    Ok(rows == 1)
+}
+
+/// The account, in a transaction in which no other administrator can be changed.
+pub(crate) async fn lock_for_admin(tx: &mut Tx, id: &str) -> Result<Option<User>> {
+    take_turn(tx, "admins").await?;
+    on!(tx.conn(), "SELECT users", |e| {
+        sqlx::query_as(
+            "SELECT id, email, display_name, password_hash, roles, disabled, revoked_at, created_at
+             FROM users WHERE id = $1",
+        )
+        .bind(id)
+        .fetch_optional(e)
+        .await
+    })
+}
+
+/// How many other accounts administer and may sign in.
+pub(crate) async fn other_admins(tx: &mut Tx, id: &str) -> Result<i64> {
+    on!(tx.conn(), "SELECT users", |e| {
+        sqlx::query_scalar("SELECT count(*) FROM users WHERE is_admin AND NOT disabled AND id <> $1")
+            .bind(id)
+            .fetch_one(e)
+            .await
+    })
+}
+
+/// Sets what administrators decide, and the second of the revocation that goes with it.
+pub(crate) async fn update(tx: &mut Tx, user: &User) -> Result<()> {
+    on!(tx.conn(), "UPDATE users", |e| {
+        sqlx::query(
+            "UPDATE users SET roles = $2, is_admin = $3, disabled = $4, revoked_at = $5 WHERE id = $1",
+        )
+        .bind(&user.id)
+        .bind(user.roles.to_string())
+        .bind(user.roles.is_admin())
+        .bind(user.disabled)
+        .bind(user.revoked_at)
+        .execute(e)
+        .await
+        .map(|_| ())
+    })
+}
+
+impl TryFrom<String> for Roles {
+    type Error = String;
+
+    fn try_from(stored: String) -> std::result::Result<Self, String> {
+        Self::parse(stored.split(' '))
+    }
+}

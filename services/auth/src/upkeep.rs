@@ -1,0 +1,83 @@
+//! What has to be done now and then: look after the database's answer, the signing keys, and what has expired.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_error::Error;
+use mesh_lifecycle::Gate;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::throttle;
+use crate::error::{AuthError, Result};
+use crate::keys::KeyRing;
+use crate::metrics;
+use crate::ports::Clock;
+use crate::store::{Limits, Store};
+
+/// Of the database's answer, which readiness hangs on.
+const PING: Duration = Duration::from_secs(2);
+/// Of keys and expired rows.
+const ROUND: Duration = Duration::from_secs(30);
+/// Batches in one round, so that a backlog does not keep the database busy.
+const BATCHES: usize = 20;
+/// A place that nobody has signed in from for so long is forgotten.
+const SOURCE_LIFE: chrono::Duration = chrono::Duration::days(90);
+
+/// What is looked after.
+pub(crate) struct Upkeep {
+    pub(crate) store: Store,
+    pub(crate) keys: Arc<KeyRing>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) audit_life: chrono::Duration,
+    pub(crate) gate: Gate,
+}
+
+impl Upkeep {
+    /// Goes on until told to stop.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let (mut ping, mut round) = (tokio::time::interval(PING), tokio::time::interval(ROUND));
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        round.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ping.tick() => self.gate.set(&self.store.ping().await),
+                _ = round.tick() => self.round().await,
+            }
+        }
+    }
+
+    async fn round(&self) {
+        if let Err(error) = self.keys.tend() {
+            tracing::error!(
+                error = Error::from(error).chain(),
+                "signing keys not renewed; the present ones go on"
+            );
+        }
+        if let Err(error) = self.sweep().await {
+            tracing::warn!(error = Error::from(error).chain(), "expired rows not deleted");
+        }
+    }
+
+    /// Deletes what has expired, in batches.
+    pub(crate) async fn sweep(&self) -> Result<()> {
+        let now = self.clock.now();
+        let limits = Limits {
+            now,
+            attempts_before: now - throttle::window(),
+            sources_before: now - SOURCE_LIFE,
+            audit_before: now - self.audit_life,
+        };
+        for _ in 0..BATCHES {
+            let (swept, more) = self.store.sweep(&limits).await.map_err(AuthError::from)?;
+            for (table, rows) in swept {
+                metrics::swept(table, rows);
+            }
+            if !more {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
