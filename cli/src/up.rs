@@ -15,6 +15,7 @@ use std::{
 
 use mesh_config::Secret;
 use mesh_lifecycle::Lifecycle;
+use mesh_telemetry::RecentTraces;
 
 pub use authority::Authority;
 
@@ -31,6 +32,8 @@ pub struct Options {
     pub free_ports: bool,
     /// User's models for the sentiment service: `NAME=PATH[#sha256]`, separated by commas.
     pub sentiment_models: Option<String>,
+    /// Where the gateway finds the newest traces.
+    pub recent_traces: Option<RecentTraces>,
 }
 
 /// Where a part of the running mesh listens.
@@ -51,7 +54,7 @@ pub struct LocalMesh {
     admin: Option<(String, Secret)>,
     apps: services::Apps,
     operator: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 /// Why the local mesh does not start.
@@ -107,13 +110,14 @@ impl LocalMesh {
         let authority = Authority::open(&options.data, options.policy.as_deref())?;
         let lock = lock(&options.data)?;
         if let Some(path) = &options.policy {
-            let watch = authority.policy().clone().watch(path.clone(), services::RELOAD, lifecycle.stop_token());
+            let watch =
+                authority.policy().clone().watch(path.clone(), services::RELOAD, lifecycle.stop_token());
             lifecycle.spawn("policy reload", watch);
         }
         let operator = options.data.join("operator");
         authority.write_identity("operator", &operator, services::SVID_TTL)?;
         let (apps, parts, admin) = services::build(options, &authority, lifecycle).await?;
-        Ok(Self { parts, authority, admin, apps, operator, _lock: lock })
+        Ok(Self { parts, authority, admin, apps, operator, lock })
     }
 
     /// The parts and their addresses, the gateway first.
@@ -148,8 +152,8 @@ impl LocalMesh {
 
     /// Serves until the lifecycle closes.
     pub fn serve(self, lifecycle: &Lifecycle) {
-        self.apps.serve(lifecycle);
-        let lock = self._lock;
+        let Self { apps, lock, .. } = self;
+        apps.serve(lifecycle);
         lifecycle.at_end("data folder", async move { drop(lock) });
     }
 }

@@ -45,13 +45,13 @@ pub(crate) fn run(args: &Args) -> ExitCode {
                 return ExitCode::from(code);
             }
         };
-        let code = serve(args, began).await;
+        let code = serve(args, &telemetry, began).await;
         telemetry.shutdown(Drain::default().flush).await;
         code
     })
 }
 
-async fn serve(args: &Args, began: Instant) -> ExitCode {
+async fn serve(args: &Args, telemetry: &Telemetry, began: Instant) -> ExitCode {
     let lifecycle = Lifecycle::new(Drain { endpoints: std::time::Duration::ZERO, ..Drain::default() });
     if let Err(e) = lifecycle.trap_signals() {
         return fail(&e.to_string());
@@ -62,6 +62,7 @@ async fn serve(args: &Args, began: Instant) -> ExitCode {
         policy: args.policy.clone(),
         free_ports: args.free_ports,
         sentiment_models: args.sentiment_models.clone(),
+        recent_traces: telemetry.recent(),
     };
     let mesh = match LocalMesh::start(&options, &lifecycle).await {
         Ok(mesh) => mesh,
@@ -78,13 +79,20 @@ async fn serve(args: &Args, began: Instant) -> ExitCode {
 fn telemetry(verbose: bool) -> Result<Telemetry, (u8, String)> {
     let mut reader = Reader::from_env();
     let config = TelemetryConfig::read(&mut reader);
-    let config = config.map_err(|_| (EXIT_CONFIG, faults(reader)))?;
+    let mut config = config.map_err(|_| (EXIT_CONFIG, faults(reader)))?;
+    config.recent_spans = RECENT_SPANS;
+    if !verbose && config.filter == TelemetryConfig::default().filter {
+        "warn".clone_into(&mut config.filter);
+    }
     Telemetry::init("quipu", &config).map_err(|e| (1, format!("{}\n", chain(&e))))
 }
 
 fn faults(reader: Reader) -> String {
     reader.finish().err().map(|f| f.to_string()).unwrap_or_default()
 }
+
+/// Spans kept in memory for `GET /v1/traces`: some hundred requests.
+const RECENT_SPANS: usize = 2000;
 
 fn fail(message: &str) -> ExitCode {
     eprintln!("error: {message}");
@@ -94,13 +102,15 @@ fn fail(message: &str) -> ExitCode {
 /// The table that a person needs to go on.
 fn greeting(mesh: &LocalMesh, options: &Options, began: Instant) -> String {
     use std::fmt::Write as _;
-    let mut text = format!("Quipu is up in {} ms; data in {}\n\n", began.elapsed().as_millis(), options.data.display());
+    let mut text =
+        format!("Quipu is up in {} ms; data in {}\n\n", began.elapsed().as_millis(), options.data.display());
     for Part { name, address, admin } in mesh.parts() {
         let protocol = if *name == "gateway" { "http" } else { "grpc" };
         let _ = writeln!(text, "  {name:<10} {protocol} {address:<22} admin http {admin}");
     }
     if let Some((email, password)) = mesh.first_admin() {
-        let _ = write!(text, "\nThe first administrator, shown only now:\n  {email}  {}\n", password.expose());
+        let _ =
+            write!(text, "\nThe first administrator, shown only now:\n  {email}  {}\n", password.expose());
     }
     let rest = mesh.part("gateway").map_or(options.listen, |p| p.address);
     let certs = mesh.operator_identity().display();

@@ -18,7 +18,9 @@ async fn the_running_mesh_decides_every_pair_as_the_file_says() {
     let policy = mesh.authority.policy().load();
     let (mut denied, mut allowed) = (0, 0);
     for pair in policy.pairs() {
-        let Some(part) = mesh.parts.iter().find(|p| p.name == pair.callee && p.name != "gateway") else { continue };
+        let Some(part) = mesh.parts.iter().find(|p| p.name == pair.callee && p.name != "gateway") else {
+            continue;
+        };
         let tls = mesh.authority.identity(pair.caller, HOUR).unwrap();
         let expected = policy.id_of(pair.callee).unwrap();
         let answer = raw::call(part.address, tls.client_config(&expected), pair.path, None).await;
@@ -33,7 +35,9 @@ async fn the_running_mesh_decides_every_pair_as_the_file_says() {
                 allowed += 1;
             }
             Decision::Allow(_) => {
-                let (Answer::Early(code) | Answer::Late(code)) = answer else { panic!("{context}: {answer:?}") };
+                let (Answer::Early(code) | Answer::Late(code)) = answer else {
+                    panic!("{context}: {answer:?}")
+                };
                 assert!(code != raw::DENIED && code != raw::UNAUTHENTICATED, "{context}: {code}");
                 allowed += 1;
             }
@@ -44,7 +48,8 @@ async fn the_running_mesh_decides_every_pair_as_the_file_says() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn explain_names_the_decision_and_its_line_for_every_row() {
-    let policy = mesh_policy::Policy::parse("mesh.yaml", quipu::POLICY, mesh_policy::Contract::quipu()).unwrap();
+    let policy =
+        mesh_policy::Policy::parse("mesh.yaml", quipu::POLICY, mesh_policy::Contract::quipu()).unwrap();
     for pair in policy.pairs() {
         let text = policy.explain(pair.caller, pair.path.trim_start_matches('/')).to_string();
         match pair.decision {

@@ -40,11 +40,15 @@ async fn a_caller_of_a_foreign_authority_is_refused() {
     mixed.push('\n');
     let issued = foreign.issue(&operator, HOUR).unwrap();
     mixed.push_str(&issued.ca_pem);
-    let material =
-        mesh_identity::Material::from_pem(issued.cert_pem.as_bytes(), issued.key_pem.as_bytes(), mixed.as_bytes());
+    let material = mesh_identity::Material::from_pem(
+        issued.cert_pem.as_bytes(),
+        issued.key_pem.as_bytes(),
+        mixed.as_bytes(),
+    );
     drop(own);
     let tls = Tls::new(material.unwrap()).unwrap();
-    let answer = raw::call(mesh.part("sentiment").address, tls.client_config(&sentiment), ANALYZE, None).await;
+    let answer =
+        raw::call(mesh.part("sentiment").address, tls.client_config(&sentiment), ANALYZE, None).await;
     assert!(refused(&answer), "{answer:?}");
 }
 
@@ -53,9 +57,11 @@ async fn a_caller_hangs_up_on_a_workload_that_it_did_not_mean() {
     let mesh = Mesh::start().await;
     let operator = mesh.authority.identity("operator", HOUR).unwrap();
     let sentiment = mesh.authority.policy().load().id_of("sentiment").unwrap();
-    let answer = raw::call(mesh.part("auth").address, operator.client_config(&sentiment), ANALYZE, None).await;
+    let answer =
+        raw::call(mesh.part("auth").address, operator.client_config(&sentiment), ANALYZE, None).await;
     assert!(refused(&answer), "{answer:?}");
-    let answer = raw::call(mesh.part("sentiment").address, operator.client_config(&sentiment), ANALYZE, None).await;
+    let answer =
+        raw::call(mesh.part("sentiment").address, operator.client_config(&sentiment), ANALYZE, None).await;
     assert!(!refused(&answer), "the control: {answer:?}");
 }
 
@@ -64,7 +70,8 @@ async fn a_workload_may_not_do_what_another_may() {
     let mesh = Mesh::start().await;
     let auth = mesh.authority.identity("auth", HOUR).unwrap();
     let sentiment = mesh.authority.policy().load().id_of("sentiment").unwrap();
-    let answer = raw::call(mesh.part("sentiment").address, auth.client_config(&sentiment), ANALYZE, None).await;
+    let answer =
+        raw::call(mesh.part("sentiment").address, auth.client_config(&sentiment), ANALYZE, None).await;
     assert_eq!(answer, Answer::Early(raw::DENIED));
 }
 

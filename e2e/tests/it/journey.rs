@@ -38,7 +38,8 @@ async fn a_person_registers_signs_in_and_gets_a_sentiment() {
 async fn one_bad_text_does_not_fail_a_batch() {
     let mesh = Mesh::start().await;
     let person = mesh.signed_in("ada").await;
-    let (status, found) = person.post("/v1/sentiment/batch", &json!({"texts": ["Lovely!", "", "Terrible."]})).await;
+    let (status, found) =
+        person.post("/v1/sentiment/batch", &json!({"texts": ["Lovely!", "", "Terrible."]})).await;
     assert_eq!(status, 200, "{found}");
     let results = found["results"].as_array().unwrap();
     assert_eq!((&results[0]["label"], &results[2]["label"]), (&json!("positive"), &json!("negative")));
@@ -138,7 +139,8 @@ async fn an_administrator_disables_an_account() {
     assert_eq!(status, 200, "{users}");
     let ada = users["users"].as_array().unwrap().iter().find(|u| u["email"] == "ada@example.com").unwrap();
     let path = format!("/v1/users/{}", ada["id"].as_str().unwrap());
-    let (status, changed) = answer(admin.request(Method::PATCH, &path).json(&json!({"disabled": true}))).await;
+    let (status, changed) =
+        answer(admin.request(Method::PATCH, &path).json(&json!({"disabled": true}))).await;
     assert_eq!((status.as_u16(), &changed["user"]["disabled"]), (200, &json!(true)), "{changed}");
     let login = json!({"email": "ada@example.com", "password": PASSWORD});
     assert_eq!(mesh.person().post("/v1/auth/login", &login).await.0, 401);
@@ -167,6 +169,7 @@ async fn one_data_folder_serves_one_mesh() {
         policy: None,
         free_ports: true,
         sentiment_models: None,
+        recent_traces: None,
     };
     let lifecycle = mesh_lifecycle::Lifecycle::new(mesh_lifecycle::Drain::default());
     let refused = quipu::up::LocalMesh::start(&options, &lifecycle).await.err().unwrap();

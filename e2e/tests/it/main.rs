@@ -7,4 +7,3 @@ mod processes;
 mod raw;
 mod support;
 mod tokens;
-mod traces;

@@ -35,6 +35,7 @@ impl Mesh {
             policy: None,
             free_ports: true,
             sentiment_models: None,
+            recent_traces: None,
         };
         let mesh = LocalMesh::start(&options, &lifecycle).await.unwrap();
         let rest = format!("http://{}", mesh.part("gateway").unwrap().address);
@@ -75,8 +76,7 @@ impl Mesh {
     }
 
     pub(crate) fn person(&self) -> Person {
-        let http = reqwest::Client::builder().timeout(LIMIT).build().unwrap();
-        Person { base: self.rest.clone(), token: None, http }
+        Person::at(&self.rest)
     }
 
     /// A person with an account who has signed in.
@@ -107,12 +107,18 @@ pub(crate) struct Person {
 }
 
 impl Person {
+    pub(crate) fn at(base: &str) -> Self {
+        let http = reqwest::Client::builder().timeout(LIMIT).build().unwrap();
+        Self { base: base.to_owned(), token: None, http }
+    }
+
     pub(crate) fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
     pub(crate) async fn register(&self, name: &str) -> Value {
-        let body = json!({"email": format!("{name}@example.com"), "password": PASSWORD, "display_name": name});
+        let body =
+            json!({"email": format!("{name}@example.com"), "password": PASSWORD, "display_name": name});
         let (status, answer) = self.post("/v1/auth/register", &body).await;
         assert_eq!(status, 201, "{answer}");
         answer
@@ -123,7 +129,8 @@ impl Person {
     }
 
     pub(crate) async fn sign_in_as(&mut self, email: &str, password: &str) -> Value {
-        let (status, answer) = self.post("/v1/auth/login", &json!({"email": email, "password": password})).await;
+        let (status, answer) =
+            self.post("/v1/auth/login", &json!({"email": email, "password": password})).await;
         assert_eq!(status, 200, "{answer}");
         self.token = Some(answer["access_token"].as_str().unwrap().to_owned());
         answer
@@ -160,7 +167,10 @@ pub(crate) async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
 }
 
 /// Tries until it holds; the limit is the one that the mesh promises.
-pub(crate) async fn eventually<F: Future<Output = bool>>(limit: Duration, mut holds: impl FnMut() -> F) -> bool {
+pub(crate) async fn eventually<F: Future<Output = bool>>(
+    limit: Duration,
+    mut holds: impl FnMut() -> F,
+) -> bool {
     let end = tokio::time::Instant::now() + limit;
     while tokio::time::Instant::now() < end {
         if holds().await {
