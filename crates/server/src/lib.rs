@@ -19,8 +19,6 @@ mod process;
 mod reflection;
 mod server;
 mod stack;
-mod standin;
-pub use standin::Mesh;
 
 pub use admin::Admin;
 pub use application::{Application, main};

@@ -162,3 +162,7 @@ fn say(text: &str) -> ExitCode {
 fn complain(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
+
+#[cfg(test)]
+#[path = "process_tests.rs"]
+mod tests;

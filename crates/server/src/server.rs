@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::response::IntoResponse;
 use http::Request;
-use crate::Mesh;
+use mesh_client::Mesh;
 use mesh_error::{Error, Kind, Result};
 use mesh_identity::{Tls, TokenVerifier};
 use mesh_lifecycle::{Gate, Lifecycle};

@@ -1,1 +1,27 @@
 //! What tests of the mesh share: certificates, tokens, databases, collectors and a fault proxy.
+//!
+//! Everything stays on loopback with ports that the system chooses, in folders of its own, and is gone when the test
+//! process is: servers are started under a small guard that ends them also when the test was killed. Nothing here
+//! belongs into a product.
+
+mod child;
+mod forge;
+mod mesh;
+mod otlp;
+mod postgres;
+mod proxy;
+mod redis;
+mod sqlite;
+mod tokens;
+
+pub use forge::{Authority, Forged};
+pub use mesh::TestMesh;
+pub use otlp::{CollectedSpan, OtlpReceiver};
+pub use postgres::{Postgres, PostgresDatabase};
+pub use proxy::{Fault, FaultProxy};
+pub use redis::Redis;
+pub use sqlite::SqliteFile;
+pub use tokens::{Mint, TokenMint};
+
+/// What goes wrong in a fixture ends the test with its text.
+pub type Result<T, E = mesh_error::BoxError> = std::result::Result<T, E>;

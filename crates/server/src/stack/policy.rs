@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use futures::future::{Either, Ready, ready};
 use http::{Request, Response};
+use mesh_client::CALL_NOT_ALLOWED;
 use mesh_error::Error;
 use mesh_identity::{Peer, Principal, SpiffeId};
 use mesh_policy::{Decision, Denial, PolicyHandle, UserRule};
@@ -56,7 +57,7 @@ impl<S> CheckPolicy<S> {
             }
             Decision::Deny(denial) => {
                 self.record(denial, &caller, request);
-                Err(Error::denied("CALL_DENIED", "the policy does not allow this call"))
+                Err(Error::denied(CALL_NOT_ALLOWED, "the policy does not allow this call"))
             }
         }
     }
