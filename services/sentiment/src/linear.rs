@@ -3,6 +3,7 @@
 //! [`token`] and [`feature`] carry `train/features.py` over character by character; [`unicode`] answers what Python's
 //! string methods answer, because the weights were learned with them. Nothing here allocates per feature.
 
+mod emoticon;
 mod feature;
 mod file;
 mod hash;

@@ -140,20 +140,12 @@ impl Models {
 mod tests {
     use super::*;
 
-    fn spec(name: &str, path: &str) -> ModelSpec {
-        ModelSpec {
-            name: name.into(),
-            path: path.into(),
-            digests: Digests::default(),
-            labels: LabelMap::default(),
-        }
-    }
-
     const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/linear18.ksl");
 
     #[test]
     fn the_default_comes_first_and_an_empty_name_means_it() {
-        let models = Models::load(&[spec("own", OWN), spec("other", OWN)], "own").unwrap();
+        let models =
+            Models::load(&[ModelSpec::new("own", OWN), ModelSpec::new("other", OWN)], "own").unwrap();
         let names: Vec<_> = models.iter().map(|model| model.info().name.clone()).collect();
         assert_eq!(names, ["own", EMBEDDED_NAME, "other"]);
         assert_eq!(models.get("").unwrap().info().name, "own");
@@ -164,7 +156,8 @@ mod tests {
 
     #[test]
     fn a_name_is_given_once_and_a_default_must_be_there() {
-        let twice = Models::load(&[spec(EMBEDDED_NAME, OWN)], EMBEDDED_NAME).err().unwrap().to_string();
+        let twice =
+            Models::load(&[ModelSpec::new(EMBEDDED_NAME, OWN)], EMBEDDED_NAME).err().unwrap().to_string();
         assert!(twice.contains("two models are named `linear18`"), "{twice}");
         let missing = Models::load(&[], "bert").err().unwrap().to_string();
         assert!(missing.contains("`bert` is not loaded; loaded are: linear18"), "{missing}");
@@ -172,7 +165,8 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_named() {
-        let fault = Models::load(&[spec("own", "no/such/file.ksl")], "own").err().unwrap().to_string();
+        let fault =
+            Models::load(&[ModelSpec::new("own", "no/such/file.ksl")], "own").err().unwrap().to_string();
         assert!(fault.contains("no/such/file.ksl"), "{fault}");
     }
 }

@@ -21,6 +21,19 @@ pub struct ModelSpec {
     pub labels: LabelMap,
 }
 
+impl ModelSpec {
+    /// A model with no declared hashes and no mapped labels.
+    #[must_use]
+    pub fn new(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        Self {
+            name: name.into(),
+            path: path.into(),
+            digests: Digests::default(),
+            labels: LabelMap::default(),
+        }
+    }
+}
+
 /// What a model's own label names mean. Several names may mean the same class: their probabilities are added.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LabelMap(BTreeMap<String, Label>);

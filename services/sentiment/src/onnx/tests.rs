@@ -25,8 +25,7 @@ fn folder(name: &str) -> PathBuf {
 }
 
 fn spec(path: &Path) -> ModelSpec {
-    let mut list: crate::models::ModelList = format!("bert={}", path.display()).parse().unwrap();
-    list.0.remove(0)
+    ModelSpec::new("bert", path)
 }
 
 fn reference(path: &Path) -> Reference {

@@ -36,7 +36,7 @@ async fn until_refused(client: &Client) -> mesh_error::Error {
 
 #[tokio::test]
 async fn a_full_pool_refuses_at_once_and_the_threads_stay_free() {
-    let (model, gate) = Puppet::new([Act::Wait, Act::Wait, Act::Wait]);
+    let (model, gate) = Puppet::told([Act::Wait, Act::Wait, Act::Wait]);
     let running = Puppet::serve(model, 1, 2).await;
     let operator = running.operator();
     let refused = until_refused(&operator).await;
@@ -51,7 +51,7 @@ async fn a_full_pool_refuses_at_once_and_the_threads_stay_free() {
 
 #[tokio::test]
 async fn an_answer_that_comes_too_late_is_deadline_exceeded() {
-    let (model, gate) = Puppet::new([Act::Wait]);
+    let (model, gate) = Puppet::told([Act::Wait]);
     let running = Puppet::serve(model, 1, 4).await;
     let mut operator = running.operator();
     let short = CallContext { deadline: Some(Deadline::after(Duration::from_millis(200))), user: None };
@@ -64,7 +64,7 @@ async fn an_answer_that_comes_too_late_is_deadline_exceeded() {
 /// Row J4 of the test plan.
 #[tokio::test]
 async fn the_embedded_model_stands_in_for_one_that_fails_and_the_answer_says_so() {
-    let (model, _gate) = Puppet::new([Act::Fail]);
+    let (model, _gate) = Puppet::told([Act::Fail]);
     let running = Puppet::serve(model, 1, 4).await;
     let mut operator = running.operator();
     let stood_in = analyze(&mut operator, ask("great")).await;
@@ -75,7 +75,7 @@ async fn the_embedded_model_stands_in_for_one_that_fails_and_the_answer_says_so(
 
 #[tokio::test]
 async fn a_model_that_panics_costs_one_call_only() {
-    let (model, _gate) = Puppet::new([Act::Panic]);
+    let (model, _gate) = Puppet::told([Act::Panic]);
     let running = Puppet::serve(model, 1, 4).await;
     let mut operator = running.operator();
     assert_eq!(failure(operator.analyze(ask("great")).await).kind(), Kind::Internal);

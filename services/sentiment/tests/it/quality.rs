@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use quipu_sentiment::models::{self, ModelList, SharedModel};
+use quipu_sentiment::models::{self, ModelSpec, SharedModel};
 use quipu_sentiment::report::{Report, report};
 
 fn file(name: &str) -> PathBuf {
@@ -77,9 +77,8 @@ fn a_report_is_a_table_with_a_line_for_each_source() {
 #[cfg(feature = "onnx")]
 #[test]
 fn the_backends_agree_as_recorded() {
-    let list: ModelList =
-        format!("bert={}", file("tests/data/onnx/tiny-distilbert-3").display()).parse().unwrap();
-    let bert = models::load(&list.0[0]).unwrap();
+    let spec = ModelSpec::new("bert", file("tests/data/onnx/tiny-distilbert-3"));
+    let bert = models::load(&spec).unwrap();
     let linear = models::embedded().unwrap();
     let cases = std::fs::read_to_string(file("tests/data/behaviour.tsv")).unwrap();
     let label = |model: &Arc<_>, text: &str| {

@@ -40,7 +40,7 @@ async fn a_bad_text_gets_an_error_in_its_place() {
     ];
     let answers = running.operator().analyze_stream(stream::iter(requests)).await.unwrap().into_inner();
     let answers: Vec<_> = answers.map(|answer| answer.unwrap()).collect().await;
-    let told: Vec<_> = answers.iter().map(|answer| match answer.outcome.as_ref().unwrap() {
+    let told = answers.iter().map(|answer| match answer.outcome.as_ref().unwrap() {
         Outcome::Analysis(analysis) => ("", "", analysis.words.len()),
         Outcome::Error(error) => (error.reason.as_str(), error.field.as_str(), 0),
     });
@@ -57,7 +57,7 @@ async fn a_bad_text_gets_an_error_in_its_place() {
 
 #[tokio::test]
 async fn the_order_holds_however_long_a_text_takes() {
-    let (model, gate) = Puppet::new([Act::Wait]);
+    let (model, gate) = Puppet::told([Act::Wait]);
     let running = Puppet::serve(model, 4, 0).await;
     let requests = (0..400).map(|place| item(&place.to_string(), "great"));
     let answers = running.operator().analyze_stream(stream::iter(requests)).await;
@@ -69,7 +69,7 @@ async fn the_order_holds_however_long_a_text_takes() {
 
 #[tokio::test]
 async fn a_full_pool_makes_a_stream_wait_and_does_not_refuse_it() {
-    let (model, gate) = Puppet::new([Act::Wait]);
+    let (model, gate) = Puppet::told([Act::Wait]);
     let running = Puppet::serve(model, 1, 0).await;
     let requests = (0..20).map(|place| item(&place.to_string(), "great"));
     let answers = running.operator().analyze_stream(stream::iter(requests)).await;

@@ -22,19 +22,19 @@ use quipu_sentiment::ports::{Backend, ModelError, ModelInfo, SentimentModel};
 use quipu_sentiment::{App, Config};
 
 /// No test waits longer for anything.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-pub type Client = SentimentServiceClient<Channel>;
+pub(crate) type Client = SentimentServiceClient<Channel>;
 
 /// A running service.
-pub struct Running {
-    pub mesh: TestMesh,
+pub(crate) struct Running {
+    pub(crate) mesh: TestMesh,
     endpoints: Endpoints,
 }
 
 impl Running {
     /// The program as it is, with these settings.
-    pub async fn app(config: Config) -> Self {
+    pub(crate) async fn app(config: Config) -> Self {
         let mesh = TestMesh::start().unwrap();
         // Nobody listens there: an operator's calls carry no user, so `auth` is not needed.
         let auth = Endpoints::new().with("auth", std::net::SocketAddr::from(([127, 0, 0, 1], 9)));
@@ -46,7 +46,7 @@ impl Running {
     }
 
     /// The service with models of the test and a verifier that believes the test's tokens.
-    pub async fn with(models: Vec<SharedModel>, default: &str, size: PoolSize) -> Self {
+    pub(crate) async fn with(models: Vec<SharedModel>, default: &str, size: PoolSize) -> Self {
         let mesh = TestMesh::start().unwrap();
         let engine = Engine::new(Models::new(models, default).unwrap(), Pool::new(size));
         let grpc = SentimentGrpc::new(engine, mesh.lifecycle().stop_token());
@@ -60,46 +60,46 @@ impl Running {
     }
 
     /// The embedded model only.
-    pub async fn embedded() -> Self {
+    pub(crate) async fn embedded() -> Self {
         Self::app(Config::local()).await
     }
 
-    pub fn client(&self, workload: &str) -> Client {
+    pub(crate) fn client(&self, workload: &str) -> Client {
         let mesh = self.mesh.mesh_as(workload, self.endpoints.clone()).unwrap();
         SentimentServiceClient::new(mesh.channel("sentiment").unwrap())
     }
 
-    pub fn operator(&self) -> Client {
+    pub(crate) fn operator(&self) -> Client {
         self.client("operator")
     }
 
     /// The context of a call in the name of a user with these scopes.
-    pub fn user(&self, scopes: &str) -> CallContext {
+    pub(crate) fn user(&self, scopes: &str) -> CallContext {
         let mint = self.mesh.mint().user("user-1").scopes(scopes).unwrap();
         let token = mint.sign().unwrap().into();
         CallContext { deadline: None, user: Some(User { claims: Arc::new(mint.claims.clone()), token }) }
     }
 }
 
-pub fn ask(text: &str) -> pb::AnalyzeRequest {
+pub(crate) fn ask(text: &str) -> pb::AnalyzeRequest {
     pb::AnalyzeRequest { text: text.to_owned(), ..Default::default() }
 }
 
-pub fn item(id: &str, text: &str) -> pb::AnalyzeStreamRequest {
+pub(crate) fn item(id: &str, text: &str) -> pb::AnalyzeStreamRequest {
     pb::AnalyzeStreamRequest { id: id.to_owned(), text: text.to_owned(), ..Default::default() }
 }
 
 /// The failure with its details.
-pub fn failure<T>(answer: Result<T, tonic::Status>) -> Error {
+pub(crate) fn failure<T>(answer: Result<T, tonic::Status>) -> Error {
     Error::from_status(&answer.err().expect("the call was answered"))
 }
 
-pub async fn analyze(client: &mut Client, request: pb::AnalyzeRequest) -> pb::Analysis {
+pub(crate) async fn analyze(client: &mut Client, request: pb::AnalyzeRequest) -> pb::Analysis {
     client.analyze(request).await.unwrap().into_inner().analysis.unwrap()
 }
 
 /// What a model of the test does with its next texts; with none left it answers as the embedded one.
-pub enum Act {
+pub(crate) enum Act {
     /// Holds the worker until the gate is opened.
     Wait,
     /// Fails.
@@ -109,7 +109,7 @@ pub enum Act {
 }
 
 /// A model that does what it is told, on the pool.
-pub struct Puppet {
+pub(crate) struct Puppet {
     info: ModelInfo,
     acts: Mutex<VecDeque<Act>>,
     gate: Gate,
@@ -118,10 +118,10 @@ pub struct Puppet {
 
 /// Opened once for all who wait.
 #[derive(Clone, Default)]
-pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
+pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
 impl Gate {
-    pub fn open(&self) {
+    pub(crate) fn open(&self) {
         *self.0.0.lock().unwrap() = true;
         self.0.1.notify_all();
     }
@@ -133,7 +133,7 @@ impl Gate {
 }
 
 impl Puppet {
-    pub fn new(acts: impl IntoIterator<Item = Act>) -> (SharedModel, Gate) {
+    pub(crate) fn told(acts: impl IntoIterator<Item = Act>) -> (SharedModel, Gate) {
         let gate = Gate::default();
         let info = ModelInfo {
             name: "puppet".into(),
@@ -148,7 +148,7 @@ impl Puppet {
     }
 
     /// The service with the embedded model and this one as the default.
-    pub async fn serve(model: SharedModel, workers: u16, queue: u16) -> Running {
+    pub(crate) async fn serve(model: SharedModel, workers: u16, queue: u16) -> Running {
         Running::with(vec![embedded().unwrap(), model], "puppet", PoolSize { workers, queue }).await
     }
 }
@@ -177,6 +177,6 @@ impl SentimentModel for Puppet {
 }
 
 /// The embedded model's reference in an answer.
-pub fn is_embedded(model: Option<&pb::ModelRef>) -> bool {
+pub(crate) fn is_embedded(model: Option<&pb::ModelRef>) -> bool {
     model.is_some_and(|model| model.name == EMBEDDED_NAME)
 }
