@@ -65,6 +65,8 @@ async fn header_fields_are_bounded() {
 async fn one_connection_has_at_most_so_many_calls_at_once() {
     let fixture = Fixture::limited(|limits| limits.streams = 4).await;
     let wire = fixture.connect("operator").await;
+    // From its first answer on the peer knows the limit and queues; before, the excess would be refused.
+    tell(&mut client(wire.clone()), "hello").await.unwrap();
     let calls = (0..12).map(|_| {
         let mut client = client(wire.clone());
         async move { tell(&mut client, "sleep 200").await }

@@ -1,6 +1,6 @@
 //! A panic ends one call, and only that.
 
-use futures::stream;
+use futures::channel::mpsc;
 use mesh_proto::sentiment::v1::AnalyzeStreamRequest;
 use tonic::Code;
 
@@ -23,9 +23,11 @@ async fn a_panicking_stream_ends_with_internal() {
     let fixture = Fixture::start().await;
     let mut client = fixture.client("operator").await;
     let message = |text: &str| AnalyzeStreamRequest { text: text.into(), ..AnalyzeStreamRequest::default() };
-    let mut answers =
-        client.analyze_stream(stream::iter([message("one"), message("panic")])).await.unwrap().into_inner();
+    let (send, messages) = mpsc::unbounded();
+    send.unbounded_send(message("one")).unwrap();
+    let mut answers = client.analyze_stream(messages).await.unwrap().into_inner();
     assert!(answers.message().await.unwrap().is_some());
+    send.unbounded_send(message("panic")).unwrap();
     assert_eq!(answers.message().await.unwrap_err().code(), Code::Internal);
     tell(&mut client, "hello").await.unwrap();
 }
