@@ -17,13 +17,13 @@ struct Args {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    up: up_command::Args,
+    up: up_command::UpArgs,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Start the whole mesh in this process (the default).
-    Up(up_command::Args),
+    Up(up_command::UpArgs),
     /// Check, render, explain or draw the call policy.
     #[command(subcommand)]
     Policy(policy::Command),
@@ -61,14 +61,32 @@ fn openapi() -> Result<(), String> {
     Ok(())
 }
 
-/// An error with its chain of causes, in one line.
+/// An error with its chain of causes, in one line; a cause that a message already ends with is not said twice.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
+        let words = cause.to_string();
+        if !text.ends_with(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
         next = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed_and_up_is_the_default() {
+        Args::command().debug_assert();
+        assert!(Args::try_parse_from(["quipu"]).unwrap().command.is_none());
+        let Some(Command::Up(up)) = Args::try_parse_from(["quipu", "up"]).unwrap().command else { panic!() };
+        assert_eq!(format!("{up:?}"), format!("{:?}", Args::try_parse_from(["quipu"]).unwrap().up));
+    }
 }

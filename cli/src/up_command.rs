@@ -9,8 +9,8 @@ use quipu::up::{LocalMesh, Options, Part};
 
 use crate::chain;
 
-#[derive(clap::Args)]
-pub(crate) struct Args {
+#[derive(Debug, clap::Args)]
+pub(crate) struct UpArgs {
     /// Folder of everything that is kept.
     #[arg(long, default_value = ".quipu")]
     data: PathBuf,
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     verbose: bool,
 }
 
-pub(crate) fn run(args: &Args) -> ExitCode {
+pub(crate) fn run(args: &UpArgs) -> ExitCode {
     let began = Instant::now();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     })
 }
 
-async fn serve(args: &Args, telemetry: &Telemetry, began: Instant) -> ExitCode {
+async fn serve(args: &UpArgs, telemetry: &Telemetry, began: Instant) -> ExitCode {
     let lifecycle = Lifecycle::new(Drain { endpoints: std::time::Duration::ZERO, ..Drain::default() });
     if let Err(e) = lifecycle.trap_signals() {
         return fail(&e.to_string());

@@ -42,20 +42,19 @@ pub(super) async fn build(
         Ok::<_, UpError>(Mesh::new(tls, authority.policy().clone(), endpoints, lifecycle))
     };
     let listen =
-        |grpc, admin| if options.free_ports { ListenConfig::loopback() } else { loopback(grpc, admin) };
+        |name| if options.free_ports { ListenConfig::loopback() } else { usual_ports(authority, name) };
 
-    let config = auth_config(options, listen(quipu_auth::GRPC_PORT, quipu_auth::ADMIN_PORT));
+    let config = quipu_auth::Config::local(&options.data.join("auth"), listen("auth"));
     let mesh = member("auth", Endpoints::new())?;
-    let mut auth = quipu_auth::App::build(config, mesh, lifecycle.clone()).await.map_err(part("auth"))?;
+    let auth = quipu_auth::App::build(config, mesh, lifecycle.clone()).await.map_err(part("auth"))?;
     let endpoints = Endpoints::new().with("auth", auth.grpc_addr());
 
-    let ports = listen(quipu_sentiment::GRPC_PORT, quipu_sentiment::ADMIN_PORT);
-    let config = sentiment_config(options, ports)?;
+    let config = sentiment_config(options, listen("sentiment"))?;
     let mesh = member("sentiment", endpoints.clone())?;
     let sentiment =
         quipu_sentiment::App::build(config, mesh, lifecycle.clone()).await.map_err(part("sentiment"))?;
 
-    let config = gateway_config(options);
+    let config = gateway_config(options, &listen("gateway"));
     let mesh = member("gateway", endpoints.with("sentiment", sentiment.grpc_addr()))?;
     let gateway =
         quipu_gateway::App::build(config, mesh, lifecycle.clone()).await.map_err(part("gateway"))?;
@@ -78,10 +77,6 @@ impl Apps {
     }
 }
 
-fn auth_config(options: &Options, listen: ListenConfig) -> quipu_auth::Config {
-    quipu_auth::Config { listen, ..quipu_auth::Config::local(&options.data.join("auth")) }
-}
-
 fn sentiment_config(options: &Options, listen: ListenConfig) -> Result<quipu_sentiment::Config, UpError> {
     let models = options.sentiment_models.as_deref().unwrap_or_default();
     let models = models.parse().map_err(|e: String| Error::invalid_field("--sentiment-models", e));
@@ -92,21 +87,23 @@ fn sentiment_config(options: &Options, listen: ListenConfig) -> Result<quipu_sen
     })
 }
 
-fn gateway_config(options: &Options) -> quipu_gateway::Config {
-    let admin = if options.free_ports { 0 } else { 9100 };
+fn gateway_config(options: &Options, usual: &ListenConfig) -> quipu_gateway::Config {
     quipu_gateway::Config {
         listen: options.listen,
-        admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, admin)),
+        admin_listen: usual.admin_listen,
         recent_traces: options.recent_traces.clone(),
         ..quipu_gateway::Config::default()
     }
 }
 
-fn loopback(grpc: u16, admin: u16) -> ListenConfig {
-    ListenConfig {
-        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, grpc)),
-        admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, admin)),
-    }
+/// The ports that the policy names, on loopback; any free one where it names none.
+fn usual_ports(authority: &Authority, workload: &str) -> ListenConfig {
+    let policy = authority.policy().load();
+    let workload = policy.workload(workload);
+    let grpc = workload.and_then(|w| w.grpc.as_ref()).map_or(0, |g| g.port);
+    let admin = workload.and_then(|w| w.admin).unwrap_or(0);
+    let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    ListenConfig { listen: loopback(grpc), admin_listen: loopback(admin) }
 }
 
 /// Renews an identity at half its life for as long as the process runs.

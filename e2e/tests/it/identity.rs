@@ -35,7 +35,6 @@ async fn a_caller_of_a_foreign_authority_is_refused() {
     let operator: SpiffeId = mesh.authority.policy().load().id_of("operator").unwrap();
     let sentiment = mesh.authority.policy().load().id_of("sentiment").unwrap();
     // It trusts the mesh's root, so that it is the mesh that refuses and not the caller.
-    let own = foreign.issue(&operator, HOUR).unwrap().material().unwrap();
     let mut mixed = std::fs::read_to_string(mesh.data().join("ca/ca.crt")).unwrap();
     mixed.push('\n');
     let issued = foreign.issue(&operator, HOUR).unwrap();
@@ -45,7 +44,6 @@ async fn a_caller_of_a_foreign_authority_is_refused() {
         issued.key_pem.as_bytes(),
         mixed.as_bytes(),
     );
-    drop(own);
     let tls = Tls::new(material.unwrap()).unwrap();
     let answer =
         raw::call(mesh.part("sentiment").address, tls.client_config(&sentiment), ANALYZE, None).await;

@@ -98,7 +98,7 @@ impl Mesh {
         let auth_at = ("QUIPU_ENDPOINT_AUTH", format!("127.0.0.1:{auth}"));
         let mut env = common("auth", auth, auth_admin);
         env.push(("QUIPU_DATABASE_URL", database.url().to_owned()));
-        env.push(("QUIPU_AUTH_SIGNING_KEY_DIR", at.join("keys").display().to_string()));
+        env.push(("QUIPU_AUTH_KEY_DIR", at.join("keys").display().to_string()));
         env.push(("QUIPU_AUTH_ADMIN_EMAIL", "root@example.com".into()));
         env.push(("QUIPU_AUTH_ADMIN_PASSWORD_FILE", at.join("admin-password").display().to_string()));
         let mut processes = vec![Process::start("quipu-auth", &at, &env)];
