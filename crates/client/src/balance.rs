@@ -164,3 +164,76 @@ impl Drop for Ticket {
         self.endpoint.leave();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mesh_identity::{DevCa, SpiffeId, Tls, TrustDomain};
+
+    use super::*;
+    use crate::Settings;
+
+    fn balancer(ports: std::ops::Range<u16>) -> Balancer {
+        let domain: TrustDomain = "quipu.local".parse().unwrap();
+        let id = SpiffeId::workload(&domain, "quipu", "gateway").unwrap();
+        let issued = DevCa::new(&domain).unwrap().issue(&id, Duration::from_secs(60)).unwrap();
+        let dial = Dial::new(Tls::new(issued.material()).unwrap(), id, Settings::default());
+        let balancer = Balancer::new("auth".into(), dial);
+        balancer.update(ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port))).collect());
+        balancer
+    }
+
+    fn picks(balancer: &Balancer) -> Vec<u16> {
+        let mut ports: Vec<_> = (0..64).map(|_| balancer.pick(&[]).unwrap().address().port()).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        ports
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_owes_an_answer_and_is_silent_loses_against_who_is_busier() {
+        let balancer = balancer(1..3);
+        let all = balancer.set.load_full();
+        let (quiet, busy) = (&all[0], &all[1]);
+        quiet.enter();
+        (0..5).for_each(|_| busy.enter());
+        assert_eq!(picks(&balancer), [1], "the one with fewer calls");
+        tokio::time::advance(Duration::from_millis(1100)).await;
+        busy.hear();
+        assert_eq!(picks(&balancer), [2], "the one that speaks");
+        quiet.hear();
+        assert_eq!(picks(&balancer), [1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_is_quiet_does_not_make_its_endpoint_silent() {
+        let balancer = balancer(1..2);
+        let endpoint = Arc::clone(&balancer.set.load()[0]);
+        endpoint.enter();
+        endpoint.answered();
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert!(!endpoint.is_silent());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_retry_goes_elsewhere_and_an_ejected_endpoint_is_left_out() {
+        let balancer = balancer(1..4);
+        let all = balancer.set.load_full();
+        let tried = [all[0].address(), all[1].address()];
+        assert_eq!(balancer.pick(&tried).unwrap().address().port(), 3);
+        balancer.judge(all[2].address(), Verdict::Unreachable);
+        assert_eq!(picks(&balancer), [1, 2]);
+        assert!(balancer.pick(&tried).unwrap().address().port() < 3, "tried before, but not ejected");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_stays_in_the_set_keeps_its_connection() {
+        let balancer = balancer(1..3);
+        let before = balancer.set.load_full();
+        balancer.update(vec![before[1].address(), SocketAddr::from(([127, 0, 0, 1], 9))]);
+        let after = balancer.set.load_full();
+        assert!(after.iter().any(|endpoint| Arc::ptr_eq(endpoint, &before[1])));
+        assert_eq!(picks(&balancer), [2, 9]);
+    }
+}

@@ -11,15 +11,18 @@ use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use mesh_error::Error;
 use mesh_resilience::{BoundedBody, Deadline, Verdict};
+use tokio_util::sync::DropGuard;
 use tonic::Status;
 
 use crate::{balance::Ticket, failure, record::Record};
 
-/// What holds a call open; both are given up when it has ended.
+/// What an open call holds; all of it is given up when the call has ended.
 #[derive(Debug)]
-struct Open {
-    ticket: Ticket,
-    record: Record,
+pub(crate) struct Open {
+    pub(crate) ticket: Ticket,
+    pub(crate) record: Record,
+    /// Ends the request's stream.
+    pub(crate) _end: DropGuard,
 }
 
 /// A response body.
@@ -30,13 +33,8 @@ pub(crate) struct CallBody {
 }
 
 impl CallBody {
-    pub(crate) fn new(
-        inner: BoundedBody<Incoming>,
-        deadline: Deadline,
-        ticket: Ticket,
-        record: Record,
-    ) -> Self {
-        Self { inner, deadline, open: Some(Open { ticket, record }) }
+    pub(crate) fn new(inner: BoundedBody<Incoming>, deadline: Deadline, open: Open) -> Self {
+        Self { inner, deadline, open: Some(open) }
     }
 
     /// The connection broke: the caller gets a status in the trailers as from a server.

@@ -7,6 +7,7 @@ use http::{Request, Response};
 use mesh_error::{Error, Kind};
 use mesh_resilience::{BoundedBody, Deadline};
 use tokio::time::{sleep, timeout_at};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Status, body::Body};
 use tracing::Instrument as _;
 
@@ -15,7 +16,7 @@ use self::{
     terms::Terms,
 };
 use crate::{
-    body::{CallBody, code_of},
+    body::{CallBody, Open, code_of},
     channel::Upstream,
     failure::is_own_denial,
     outgoing::Outgoing,
@@ -32,9 +33,11 @@ pub(crate) async fn call(upstream: &Upstream, request: Request<Body>) -> Respons
     let method = terms.method.clone();
     let record = Record::begin(upstream.own_name.clone(), upstream.name.clone(), method);
     let span = record.span().clone();
-    let answer = run(upstream, &terms, request, &record).instrument(span.clone()).await;
+    let ended = CancellationToken::new();
+    let end = ended.clone().drop_guard();
+    let answer = run(upstream, &terms, request, (&record, ended)).instrument(span.clone()).await;
     match answer {
-        Ok(answer) => span.in_scope(|| finish(upstream, &terms, answer, record)),
+        Ok(answer) => span.in_scope(|| finish(upstream, &terms, answer, (record, end))),
         Err(error) => {
             span.in_scope(|| error.log());
             record.end(error.kind().grpc_code() as i32);
@@ -52,7 +55,7 @@ async fn run(
     upstream: &Upstream,
     terms: &Terms,
     request: Request<Body>,
-    record: &Record,
+    (record, ended): (&Record, CancellationToken),
 ) -> Result<Answer, Error> {
     if terms.deadline.is_expired() {
         return Err(Deadline::error());
@@ -60,7 +63,7 @@ async fn run(
     let attempts = async {
         let (head, body) = request.into_parts();
         let mut outgoing = if terms.client_streaming {
-            Outgoing::Once(Some(body))
+            Outgoing::once(body, ended)
         } else {
             Outgoing::keep(body, upstream.settings.replay).await.map_err(Error::from)?
         };
@@ -111,7 +114,12 @@ async fn again(upstream: &Upstream, terms: &Terms, fate: Fate, has_body: bool, r
 }
 
 /// The answer as the caller gets it.
-fn finish(upstream: &Upstream, terms: &Terms, answer: Answer, record: Record) -> Response<Body> {
+fn finish(
+    upstream: &Upstream,
+    terms: &Terms,
+    answer: Answer,
+    (record, end): (Record, DropGuard),
+) -> Response<Body> {
     let Answer { response, ticket } = answer;
     if let Some(status) = Status::from_header_map(response.headers()) {
         let error = Error::from_status(&status);
@@ -129,6 +137,6 @@ fn finish(upstream: &Upstream, terms: &Terms, answer: Answer, record: Record) ->
     let idle = terms.idle;
     response.map(|body| {
         let bounded = BoundedBody::new(body, terms.deadline, idle);
-        Body::new(CallBody::new(bounded, terms.deadline, ticket, record))
+        Body::new(CallBody::new(bounded, terms.deadline, Open { ticket, record, _end: end }))
     })
 }

@@ -79,6 +79,13 @@ impl Dial {
     }
 
     pub(crate) async fn connect(&self, address: SocketAddr) -> Result<Connection, ConnectError> {
+        let connected = self.open(address).await;
+        let outcome = if connected.is_ok() { "opened" } else { "failed" };
+        metrics::counter!("mesh_client_connections_total", "outcome" => outcome).increment(1);
+        connected
+    }
+
+    async fn open(&self, address: SocketAddr) -> Result<Connection, ConnectError> {
         let _place = self.places.acquire().await.map_err(|_| ConnectError::GivenUp)?;
         let tcp = timeout(self.settings.connect, TcpStream::connect(address)).await;
         let tcp = tcp.map_err(|_| ConnectError::Slow("TCP"))?.map_err(ConnectError::Tcp)?;
@@ -101,7 +108,6 @@ impl Dial {
         let peer = Tls::peer(session.peer_certificates())?;
         let ends = instant_of(own_end.min(peer.not_after));
         let sender = self.http2(stream, ends).await?;
-        metrics::counter!("mesh_client_connections_total", "outcome" => "opened").increment(1);
         Ok(Connection { sender, generation, ends, broken: AtomicBool::new(false) })
     }
 

@@ -149,3 +149,34 @@ impl Mesh {
         self.settings
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: [(&str, &str); 3] = [
+        ("QUIPU_TLS_DIR", "tls"),
+        ("QUIPU_POLICY_FILE", "mesh.yaml"),
+        ("QUIPU_ENDPOINT_AUTH", "127.0.0.1:50051"),
+    ];
+
+    #[test]
+    fn a_worker_is_found_by_its_name_in_capitals() {
+        let mut reader =
+            Reader::from_pairs([&GOOD[..], &[("QUIPU_ENDPOINT_TASKS_WORKER", "dns://w:1")]].concat());
+        let config = MeshConfig::read(&mut reader, &["auth", "tasks-worker"]).unwrap();
+        assert_eq!(config.endpoints.get("tasks-worker").unwrap().to_string(), "dns://w:1");
+        reader.finish().unwrap();
+    }
+
+    #[test]
+    fn every_fault_is_reported_at_once() {
+        let mut reader = Reader::from_pairs([("QUIPU_ENDPOINT_AUTH", "auth:50051")]);
+        MeshConfig::read(&mut reader, &["auth", "sentiment"]).unwrap_err();
+        let faults = reader.finish().unwrap_err().0;
+        let mut names: Vec<_> = faults.iter().map(|fault| fault.name.as_str()).collect();
+        names.sort_unstable();
+        let all = ["QUIPU_ENDPOINT_AUTH", "QUIPU_ENDPOINT_SENTIMENT", "QUIPU_POLICY_FILE", "QUIPU_TLS_DIR"];
+        assert_eq!(names, all);
+    }
+}

@@ -3,9 +3,16 @@
 //! The body of a unary request is in memory anyway; up to a limit it is kept whole. A stream is handed over once and can
 //! be sent again only if the connection gives it back untouched.
 
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use bytes::{Bytes, BytesMut};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Full, StreamBody};
+use mesh_error::{Error, Kind};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Status, body::Body};
 
 /// The body of one call.
@@ -18,6 +25,12 @@ pub(crate) enum Outgoing {
 }
 
 impl Outgoing {
+    /// A stream, which ends with its call.
+    pub(crate) fn once(body: Body, ended: CancellationToken) -> Self {
+        let ended = Box::pin(ended.cancelled_owned());
+        Self::Once(Some(Body::new(Leashed { body, ended })))
+    }
+
     /// Reads a unary request's body, up to `limit` bytes.
     ///
     /// # Errors
@@ -58,6 +71,33 @@ impl Outgoing {
     /// Whether there is a body for another attempt.
     pub(crate) fn is_at_hand(&self) -> bool {
         !matches!(self, Self::Once(None))
+    }
+}
+
+/// A stream that is left when its call has ended: HTTP/2 would go on sending it, since its half of the stream is still
+/// open, and its source would wait for a reader that does not come.
+struct Leashed {
+    body: Body,
+    ended: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl http_body::Body for Leashed {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if self.ended.as_mut().poll(cx).is_ready() {
+            let over = Error::new(Kind::Cancelled, "CALL_ENDED", "the call has ended");
+            return Poll::Ready(Some(Err(over.into_status())));
+        }
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use mesh_client::CallContext;
+use mesh_client::{CallContext, UPSTREAM_UNREACHABLE};
+use mesh_identity::Tls;
 use mesh_proto::auth::v1::{GetJwksResponse, WatchRevocationsRequest, WatchRevocationsResponse};
 
 use crate::support::{
@@ -90,4 +91,16 @@ async fn a_dead_network_is_noticed_before_the_deadline() {
     // May be repeated, and is, over a new connection; the policy gives it two seconds.
     within(Duration::from_secs(2), &client).await.expect("an answer over a new connection");
     assert_eq!(fake.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_connection_ends_with_the_certificate_of_its_peer() {
+    let world = World::new();
+    let short = Tls::new(world.material_for("auth", Duration::from_secs(2))).expect("an identity");
+    let fake = Fake::of(short, answer).await;
+    let client = world.client(&[&fake]);
+    get_jwks(&client).await.expect("an answer");
+    assert_eq!(fake.open(), 1);
+    eventually("the connection was closed", || fake.open() == 0).await;
+    assert_eq!(get_jwks(&client).await.unwrap_err().reason(), UPSTREAM_UNREACHABLE);
 }

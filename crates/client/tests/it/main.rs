@@ -6,5 +6,6 @@ mod connections;
 mod deadlines;
 mod identity;
 mod retries;
+mod streams;
 mod support;
 mod tokens;

@@ -1,13 +1,13 @@
 //! What is sent again.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use mesh_client::UPSTREAM_LOST;
 use mesh_error::{Error, Kind};
 use mesh_proto::auth::v1::{GetJwksResponse, RegisterResponse};
 use tokio::time::Instant;
 
-use crate::support::{Call, Fake, Reply, World, get_jwks, ok, register, status};
+use crate::support::{Call, Fake, Reply, World, client, get_jwks, ok, refusing, register, status};
 
 fn good(call: &Call) -> Reply {
     match call.path.rsplit('/').next() {
@@ -149,4 +149,16 @@ async fn a_total_outage_is_amplified_by_a_fifth_and_ten_a_second() {
     let called = f64::from(u32::try_from(fake.called()).expect("not that many"));
     assert!(called > f64::from(originals), "nothing was retried");
     assert!(called <= limit, "{called} calls for {originals}");
+}
+
+#[tokio::test]
+async fn a_stream_that_was_refused_unseen_is_sent_again_and_one_that_was_reset_is_not() {
+    let world = World::new();
+    let (address, served) = refusing(&world, 1, h2::Reason::REFUSED_STREAM).await;
+    register(&client(&world.gateway(&[address]))).await.expect("the second attempt is served");
+    assert_eq!(served.load(Ordering::SeqCst), 1);
+
+    let (address, served) = refusing(&world, 1, h2::Reason::INTERNAL_ERROR).await;
+    let error = register(&client(&world.gateway(&[address]))).await.unwrap_err();
+    assert_eq!((error.reason(), served.load(Ordering::SeqCst)), (UPSTREAM_LOST, 0));
 }

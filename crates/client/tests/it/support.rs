@@ -2,6 +2,7 @@
 
 mod fake;
 mod hole;
+mod refusing;
 mod reply;
 
 use std::{net::SocketAddr, time::Duration};
@@ -15,6 +16,7 @@ use mesh_lifecycle::{Drain, Lifecycle};
 use mesh_policy::{Contract, Policy, PolicyHandle};
 use mesh_proto::auth::v1::{GetJwksRequest, RegisterRequest, auth_service_client::AuthServiceClient};
 use mesh_resilience::Deadline;
+pub(crate) use refusing::refusing;
 pub(crate) use reply::{Reply, message, ok, status, stream};
 
 pub(crate) type Client = AuthServiceClient<mesh_client::Channel>;
@@ -54,8 +56,12 @@ impl World {
     }
 
     pub(crate) fn material(&self, workload: &str) -> mesh_identity::Material {
+        self.material_for(workload, Duration::from_secs(3600))
+    }
+
+    pub(crate) fn material_for(&self, workload: &str, left: Duration) -> mesh_identity::Material {
         let id = SpiffeId::workload(&trust_domain(), "quipu", workload).expect("an id");
-        self.ca.issue(&id, Duration::from_secs(3600)).expect("a certificate").material()
+        self.ca.issue(&id, left).expect("a certificate").material()
     }
 
     /// The gateway, for which `auth` listens at the given addresses.

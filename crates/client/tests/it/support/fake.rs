@@ -163,8 +163,13 @@ async fn serve_http2(stream: tokio_rustls::server::TlsStream<TcpStream>, shared:
 
 async fn handle(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Reply, Infallible> {
     let (head, body) = request.into_parts();
-    // Only unary requests come here; an endless one would be waited for.
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = if head.uri.path().ends_with("Stream") {
+        // Answered while it is still sent.
+        tokio::spawn(body.collect());
+        Bytes::new()
+    } else {
+        body.collect().await.map(|body| body.to_bytes()).unwrap_or_default()
+    };
     let call = {
         let mut calls = shared.calls.lock().expect("not poisoned");
         let path = head.uri.path().to_owned();
