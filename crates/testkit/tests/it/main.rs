@@ -1,0 +1,7 @@
+//! The fixtures do what tests rely on.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod proxy;
+mod servers;
+mod tokens;
