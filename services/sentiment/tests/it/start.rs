@@ -36,3 +36,16 @@ async fn a_broken_file_a_missing_file_and_a_missing_default_are_named() {
     assert!(fault("own=no/such.ksl", "own").await.contains("no/such.ksl: cannot be read"));
     assert!(fault("", "bert").await.contains("`bert` is not loaded"));
 }
+
+/// Row A5 of the test plan: without the keys of `auth` no user can be let in, so the service is not ready; an operator,
+/// who needs none, is answered all the same.
+#[tokio::test]
+async fn it_is_not_ready_before_it_has_the_keys() {
+    let running = crate::support::Running::embedded().await;
+    crate::support::analyze(&mut running.operator(), crate::support::ask("great")).await;
+    let readiness = running.mesh.lifecycle().readiness();
+    assert!(!readiness.is_ready());
+    assert!(
+        readiness.report().iter().any(|(gate, reason)| gate == "sentiment token keys" && reason.is_some())
+    );
+}

@@ -109,7 +109,7 @@ async fn a_stream_ends_with_unavailable_when_the_service_goes_down() {
     let stopped = tokio::spawn(running.mesh.stop());
     let end = timeout(PATIENCE, answers.message()).await.unwrap();
     let fault = failure(end);
-    assert_eq!(fault.kind(), Kind::Unavailable, "{fault:?}");
+    assert_eq!((fault.kind(), fault.reason()), (Kind::Unavailable, "SHUTTING_DOWN"), "{fault:?}");
     drop(sender);
     assert!(!timeout(PATIENCE, stopped).await.unwrap().unwrap().is_failure());
 }
