@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod abuse;
 mod admin;
 mod changes;
 mod deadlines;
