@@ -89,8 +89,10 @@ impl Db {
         let done = match self {
             Self::Sqlite { write, .. } => sqlite.run(write).await,
             Self::Postgres(pool) => {
-                let mut connection = postgres::unhurried(pool).await?;
-                postgres.run(&mut *connection).await
+                let own = postgres::unhurried(pool);
+                let done = postgres.run(&own).await;
+                own.close().await;
+                done
             }
         };
         done.map_err(|error| match error {

@@ -4,12 +4,13 @@
 
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Postgres};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 
 use crate::config::StoreConfig;
-use crate::error::StoreError;
+
+/// For the connection that a migration runs on.
+const CONNECT: Duration = Duration::from_secs(2);
 
 pub(crate) fn pool(options: &PgConnectOptions, config: &StoreConfig) -> PgPool {
     let options = options
@@ -32,14 +33,12 @@ pub(crate) fn pool(options: &PgConnectOptions, config: &StoreConfig) -> PgPool {
         .connect_lazy_with(options)
 }
 
-/// A connection for migrations: they may wait for each other, and it is not given back to the pool.
-pub(crate) async fn unhurried(pool: &PgPool) -> Result<PoolConnection<Postgres>, StoreError> {
-    let mut connection = pool.acquire().await?;
-    connection.close_on_drop();
-    sqlx::raw_sql("SET statement_timeout = '10min'; SET lock_timeout = '1min'")
-        .execute(&mut *connection)
-        .await?;
-    Ok(connection)
+/// A pool of one connection for migrations, which may wait for each other longer than anything else may.
+pub(crate) fn unhurried(pool: &PgPool) -> PgPool {
+    let options = PgConnectOptions::clone(&pool.connect_options());
+    // The last value of a setting counts.
+    let options = options.options([("statement_timeout", "600000"), ("lock_timeout", "60000")]);
+    PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT).connect_lazy_with(options)
 }
 
 /// Whether a connection that comes back is outside of any transaction. The driver may believe so wrongly when a `begin`

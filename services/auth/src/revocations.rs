@@ -152,10 +152,10 @@ impl Watcher {
 
     async fn read(&mut self, newest: i64) -> Result<()> {
         if newest < self.cursor {
-            // The log is younger than its reader: a restored database. Everything again.
+            // The log is younger than its reader (nothing is read beyond the newest): a restored database. All again.
             self.cursor = 0;
         }
-        let revocations = self.feed.store.revocations(self.cursor, BATCH).await?;
+        let revocations = self.feed.store.revocations(self.cursor, newest, BATCH).await?;
         // Nothing there means that all up to the newest have expired.
         self.cursor = revocations.last().map_or(newest, |last| last.cursor);
         self.unsent.extend(revocations.into_iter().map(RevocationEvent::Revoked));

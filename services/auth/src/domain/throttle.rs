@@ -65,15 +65,12 @@ impl AccountLimits {
     }
 
     fn wait_after(&self, count: i64) -> Duration {
-        match u32::try_from(count - self.free) {
-            Ok(over) if over > 0 => {
-                let factor = 1_i32.checked_shl(over - 1).unwrap_or(i32::MAX).max(1);
-                self.first_wait
-                    .checked_mul(factor)
-                    .map_or(self.longest_wait, |wait| wait.min(self.longest_wait))
-            }
-            _ => Duration::zero(),
+        let over = u32::try_from((count - self.free).clamp(0, 31)).unwrap_or_default();
+        if over == 0 {
+            return Duration::zero();
         }
+        let factor = 1_i32.checked_shl(over - 1).unwrap_or(i32::MAX);
+        self.first_wait.checked_mul(factor).map_or(self.longest_wait, |wait| wait.min(self.longest_wait))
     }
 }
 

@@ -60,7 +60,7 @@ fn keys_of_a_folder_rotate_with_announcement_and_overlap() {
     let ring = open(store.clone(), &clock).unwrap();
     let old = signer(&ring);
     ring.tend().unwrap();
-    assert_eq!(published(&ring), [old.clone()]);
+    assert_eq!(published(&ring), vec![old.clone()]);
 
     clock.forward(Duration::days(30));
     ring.tend().unwrap();
@@ -75,7 +75,7 @@ fn keys_of_a_folder_rotate_with_announcement_and_overlap() {
     assert!(published(&ring).contains(&old), "its last token may still live");
     clock.forward(Duration::minutes(2));
     ring.tend().unwrap();
-    assert_eq!(published(&ring), [new.clone()]);
+    assert_eq!(published(&ring), vec![new.clone()]);
     assert_eq!(signer(&open(store, &clock).unwrap()), new);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }

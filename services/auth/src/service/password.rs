@@ -59,7 +59,8 @@ impl Auth {
             return Ok(false);
         }
         let ended = sessions::delete_others(&mut tx, &user.id, &caller.session_id).await?;
-        let entry = caller.event(now, "password.change", &user.id).detail(format!("sessions_ended={}", ended.len()));
+        let entry =
+            caller.event(now, "password.change", &user.id).detail(format!("sessions_ended={}", ended.len()));
         store::attempts::forgive(&mut tx, account).await?;
         self.record(&mut tx, &entry).await?;
         let ended: Vec<_> = ended.into_iter().map(RevokedSubject::Session).collect();

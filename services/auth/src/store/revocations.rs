@@ -23,14 +23,15 @@ impl Store {
         })
     }
 
-    /// Up to `limit` revocations after a cursor, in order.
-    pub(crate) async fn revocations(&self, after: i64, limit: i64) -> Result<Vec<Revocation>> {
+    /// Up to `limit` revocations after one cursor and up to another, in order.
+    pub(crate) async fn revocations(&self, after: i64, up_to: i64, limit: i64) -> Result<Vec<Revocation>> {
         let rows: Vec<Row> = on!(self.db.read(), "SELECT revocations", |e| {
             sqlx::query_as(
                 "SELECT cursor, session_id, user_id, revoked_at FROM revocations
-                 WHERE cursor > $1 ORDER BY cursor LIMIT $2",
+                 WHERE cursor > $1 AND cursor <= $2 ORDER BY cursor LIMIT $3",
             )
             .bind(after)
+            .bind(up_to)
             .bind(limit)
             .fetch_all(e)
             .await
