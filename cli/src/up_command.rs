@@ -52,7 +52,7 @@ pub(crate) fn run(args: &UpArgs) -> ExitCode {
 }
 
 async fn serve(args: &UpArgs, telemetry: &Telemetry, began: Instant) -> ExitCode {
-    let lifecycle = Lifecycle::new(Drain { endpoints: std::time::Duration::ZERO, ..Drain::default() });
+    let lifecycle = Lifecycle::new(Drain::default().without_endpoints());
     if let Err(e) = lifecycle.trap_signals() {
         return fail(&e.to_string());
     }

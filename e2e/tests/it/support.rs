@@ -28,7 +28,7 @@ impl Mesh {
     }
 
     pub(crate) async fn start_in(data: TempDir) -> Self {
-        let lifecycle = Lifecycle::new(Drain { endpoints: Duration::ZERO, ..Drain::default() });
+        let lifecycle = Lifecycle::new(Drain::default().without_endpoints());
         let options = Options {
             data: data.path().to_owned(),
             listen: ([127, 0, 0, 1], 0).into(),
