@@ -1,6 +1,6 @@
 //! The embedded model: a three-class softmax over hashed features, read from a file of the format `KSLM`.
 //!
-//! [`token`] and [`feature`] carry `train/features.py` over character by character; [`unicode`] answers what Python's
+//! `token` and `feature` carry `train/features.py` over character by character; `unicode` answers what Python's
 //! string methods answer, because the weights were learned with them. Nothing here allocates per feature.
 
 mod emoticon;
