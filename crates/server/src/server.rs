@@ -140,7 +140,7 @@ impl Server {
         }
         routes.add_service(health);
         reflection::add(&mut routes, &self.services)?;
-        let listener = TcpListener::bind(addr).await.map_err(|error| cannot_listen(addr, error))?;
+        let listener = TcpListener::bind(addr).await.map_err(|error| cannot_listen(addr, &error))?;
         let local = listener.local_addr().map_err(Error::internal)?;
         let gate = self.lifecycle.readiness().gate(format!("{} listener", self.workload));
         let services = std::mem::take(&mut self.services);
@@ -189,9 +189,8 @@ impl fmt::Debug for Server {
 }
 
 /// Names the address, which is what whoever reads it must change.
-pub(crate) fn cannot_listen(addr: SocketAddr, error: io::Error) -> Error {
+pub(crate) fn cannot_listen(addr: SocketAddr, error: &io::Error) -> Error {
     Error::new(Kind::Unavailable, "CANNOT_LISTEN", format!("cannot listen on {addr}: {error}"))
-        .with_source(error)
 }
 
 /// A server that has its port.

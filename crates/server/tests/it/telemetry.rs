@@ -47,6 +47,9 @@ async fn calls_are_measured_and_continue_their_callers_trace() {
         assert_eq!(span.attributes.get(key).map(String::as_str), Some(value), "{key} in {span:?}");
     }
 
+    // The export does not describe itself.
+    assert!(spans.iter().all(|span| span.attributes.contains_key("rpc.method")), "{spans:?}");
+
     let metrics = metrics_text();
     for expected in [
         "rpc_server_call_duration_seconds_count{rpc_system_name=\"grpc\",rpc_method=\"quipu.sentiment.v1.SentimentService/Analyze\",rpc_response_status_code=\"OK\",quipu_workload=\"sentiment\"}",

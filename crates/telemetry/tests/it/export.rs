@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use mesh_telemetry::TelemetryConfig;
+use mesh_telemetry::{Telemetry, TelemetryConfig, metrics_text};
 
 use crate::support::{Captured, json};
 
@@ -21,9 +21,12 @@ async fn record(endpoint: String, count: usize) -> bool {
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_black_hole_does_not_hold_the_end_on_one_thread() {
+    Telemetry::init("test", &json("off")).unwrap();
     let hole = TcpListener::bind("127.0.0.1:0").unwrap();
     let start = Instant::now();
     assert!(!record(format!("http://{}", hole.local_addr().unwrap()), 10_000).await);
+    // More than the queue holds, and nothing of it lost in silence.
+    assert!(metrics_text().contains("quipu_telemetry_spans_total{outcome=\"dropped\"}"));
     // A bound far above the limit of one second, but below the time-outs of the exporter.
     assert!(start.elapsed() < Duration::from_secs(4));
 }

@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 use mesh_telemetry::audit::{AuditEvent, Outcome, audit};
-use mesh_telemetry::{Format, TelemetryConfig, propagation};
+use mesh_telemetry::{Format, Sampling, TelemetryConfig, propagation};
 
 use crate::support::{capture, json};
 
@@ -35,6 +35,19 @@ fn a_filter_hides_lines_but_not_the_trace() {
         tracing::error!("shown");
     });
     assert_eq!(log.lines().len(), 1);
+    assert!(log.lines()[0]["trace_id"].is_string());
+}
+
+#[test]
+fn what_is_not_sampled_is_named_in_the_log_and_told_onwards() {
+    let config = TelemetryConfig { sampling: Sampling::AlwaysOff, ..json("info") };
+    let log = capture(&config, || {
+        let _entered = tracing::info_span!("call").entered();
+        let mut headers = HeaderMap::new();
+        propagation::inject(&mut headers);
+        assert!(headers["traceparent"].to_str().unwrap().ends_with("-00"));
+        tracing::info!("hello");
+    });
     assert!(log.lines()[0]["trace_id"].is_string());
 }
 
