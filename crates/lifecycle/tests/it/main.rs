@@ -1,3 +1,6 @@
-//! The drain of a process, on paused time.
+//! The drain of a process, on paused time, and the signals that begin it.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod drain;
+mod signals;
