@@ -6,7 +6,7 @@ use chrono::Utc;
 use mesh_client::{Mesh, MeshConfig, auth::token_verifier};
 use mesh_config::{Reader, Reported};
 use mesh_error::Error;
-use mesh_lifecycle::Lifecycle;
+use mesh_lifecycle::{Gate, Lifecycle};
 use mesh_proto::{
     auth::v1::auth_service_client::AuthServiceClient,
     sentiment::v1::sentiment_service_client::SentimentServiceClient,
@@ -33,7 +33,7 @@ pub struct App {
     admin: Admin,
     http_addr: SocketAddr,
     admin_addr: SocketAddr,
-    lifecycle: Lifecycle,
+    gate: Gate,
 }
 
 impl App {
@@ -53,13 +53,9 @@ impl App {
             Listener::bind(config.listen, &config.listener, tls, router, lifecycle.clone()).await?;
         let admin = Admin::bind(config.admin_listen, &lifecycle, VERSION).await?;
         warm_up(&gateway, &lifecycle);
-        Ok(Self {
-            http_addr: listener.local_addr()?,
-            admin_addr: admin.local_addr(),
-            listener,
-            admin,
-            lifecycle,
-        })
+        // Closed until it serves, so that the process is not ready before.
+        let gate = lifecycle.readiness().gate("gateway listener");
+        Ok(Self { http_addr: listener.local_addr()?, admin_addr: admin.local_addr(), listener, admin, gate })
     }
 
     /// Where REST is served.
@@ -79,8 +75,7 @@ impl App {
     /// # Errors
     /// None today; a part that fails later would end the process by it.
     pub async fn run(self) -> mesh_error::Result<()> {
-        let gate = self.lifecycle.readiness().gate("gateway listener");
-        gate.open();
+        self.gate.open();
         tokio::join!(self.listener.serve(), self.admin.serve());
         Ok(())
     }

@@ -90,7 +90,6 @@ pub(crate) async fn guard(State(guarded): State<Guarded>, mut request: Request, 
     for (name, value) in charge.iter().flat_map(Charge::headers) {
         response.headers_mut().entry(name).or_insert(value);
     }
-    response.extensions_mut().insert(facts);
     response
 }
 

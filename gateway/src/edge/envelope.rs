@@ -4,7 +4,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use axum::{
     body::Body,
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -16,10 +16,7 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field};
 
 use super::{Client, Peer, cors::Cors, hygiene, proxies::TrustedProxies, request_id};
-use crate::{
-    guard::Facts,
-    problem::{Failure, OwnBody, PROBLEM_JSON},
-};
+use crate::problem::{Failure, OwnBody, PROBLEM_JSON};
 
 /// What the edge knows.
 #[derive(Clone)]
@@ -40,7 +37,6 @@ impl Edge {
 /// What is known of a request before anything is decided.
 struct Arrival {
     id: HeaderValue,
-    method: http::Method,
     path: String,
     secure: bool,
     origin: Option<HeaderValue>,
@@ -48,18 +44,18 @@ struct Arrival {
 
 /// The outermost middleware.
 pub(crate) async fn envelope(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
-    let mut timer = Timer::start(request.method().clone());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let mut timer = Timer::start(request.method(), route);
     let arrival = arrive(&edge.0, &mut request);
-    let span = span(&arrival, &request);
+    let span = span(&arrival, &timer, &request);
     let answer = async {
         let mut response = answer(&edge.0, request, next).await;
         finish(&edge.0, arrival, &mut response);
         response
     };
     let response = answer.instrument(span.clone()).await;
-    let route = response.extensions().get::<Facts>().map(|facts| facts.0.path);
-    record(&span, timer.method(), route, response.status());
-    timer.stop(route, response.status());
+    record(&span, response.status());
+    timer.stop(response.status());
     response
 }
 
@@ -79,24 +75,23 @@ fn arrive(edge: &Inner, request: &mut Request) -> Arrival {
     request.extensions_mut().insert(client);
     Arrival {
         id,
-        method: request.method().clone(),
         path: request.uri().path().to_owned(),
         secure,
         origin: edge.cors.allowed(request.headers()),
     }
 }
 
-fn span(arrival: &Arrival, request: &Request) -> Span {
+fn span(arrival: &Arrival, timer: &Timer, request: &Request) -> Span {
     let client = request.extensions().get::<Client>().map(|client| client.address.to_string());
     let span = tracing::info_span!(
         "http request",
-        otel.name = known_method(&arrival.method),
+        otel.name = timer.name(),
         otel.kind = "server",
         otel.status_code = field::Empty,
         quipu.workload = "gateway",
-        http.request.method = known_method(&arrival.method),
+        http.request.method = timer.method,
         url.path = arrival.path,
-        http.route = field::Empty,
+        http.route = timer.route.as_ref().map(MatchedPath::as_str),
         http.response.status_code = field::Empty,
         client.address = client,
         request_id = arrival.id.to_str().unwrap_or_default(),
@@ -154,12 +149,8 @@ fn bare_failure(response: &Response) -> Option<Arc<Failure>> {
     Some(Arc::new(failure))
 }
 
-fn record(span: &Span, method: &'static str, route: Option<&'static str>, status: StatusCode) {
+fn record(span: &Span, status: StatusCode) {
     span.record("http.response.status_code", status.as_u16());
-    if let Some(route) = route {
-        span.record("http.route", route);
-        span.record("otel.name", format!("{method} {route}"));
-    }
     if status.is_server_error() {
         span.record("otel.status_code", "ERROR");
     }
@@ -174,33 +165,39 @@ fn known_method(method: &http::Method) -> &'static str {
 /// Measures a request, also one whose client leaves.
 struct Timer {
     method: &'static str,
+    route: Option<MatchedPath>,
     start: Instant,
     stopped: bool,
 }
 
 impl Timer {
-    fn start(method: http::Method) -> Self {
-        Self { method: known_method(&method), start: Instant::now(), stopped: false }
+    fn start(method: &http::Method, route: Option<MatchedPath>) -> Self {
+        Self { method: known_method(method), route, start: Instant::now(), stopped: false }
     }
 
-    fn method(&self) -> &'static str {
-        self.method
+    /// Of the span: method and route, never the path, which anybody can choose.
+    fn name(&self) -> String {
+        match &self.route {
+            Some(route) => format!("{} {}", self.method, route.as_str()),
+            None => self.method.to_owned(),
+        }
     }
 
-    fn stop(&mut self, route: Option<&'static str>, status: StatusCode) {
+    fn stop(&mut self, status: StatusCode) {
         self.stopped = true;
-        self.write(route, status.as_u16());
+        self.write(status.as_u16());
     }
 
-    fn write(&self, route: Option<&'static str>, status: u16) {
-        red::http_server_request(self.method, route.unwrap_or(red::UNKNOWN), status, self.start.elapsed());
+    fn write(&self, status: u16) {
+        let route = self.route.as_ref().map_or(red::UNKNOWN.to_owned(), |route| route.as_str().to_owned());
+        red::http_server_request(self.method, route, status, self.start.elapsed());
     }
 }
 
 impl Drop for Timer {
     fn drop(&mut self) {
         if !self.stopped {
-            self.write(None, 499);
+            self.write(499);
         }
     }
 }

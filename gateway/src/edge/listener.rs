@@ -147,7 +147,7 @@ impl Server {
         let mut aborting = pin!(self.lifecycle.aborting());
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut ending, mut idle_ticks) = (false, 0);
+        let mut ending = Ending::default();
         loop {
             tokio::select! {
                 ended = connection.as_mut() => {
@@ -157,25 +157,43 @@ impl Server {
                     return;
                 }
                 () = &mut aborting => return,
-                () = &mut closing, if !ending => {
-                    ending = true;
+                () = &mut closing, if !ending.begun => {
+                    ending.begun = true;
                     connection.as_mut().graceful_shutdown();
                 }
-                _ = ticks.tick() => match watch.verdict(&self.times) {
+                _ = ticks.tick() => match ending.next(watch.verdict(&self.times), watch.is_idle()) {
                     Verdict::Cut => return,
-                    Verdict::End if !ending => {
-                        ending = true;
-                        connection.as_mut().graceful_shutdown();
-                    }
-                    // A peer that says nothing would hold a graceful end for ever (hyper #4170).
-                    _ if ending && watch.is_idle() => {
-                        idle_ticks += 1;
-                        if idle_ticks > 2 {
-                            return;
-                        }
-                    }
-                    _ => idle_ticks = 0,
+                    Verdict::End => connection.as_mut().graceful_shutdown(),
+                    Verdict::Keep => {}
                 },
+            }
+        }
+    }
+}
+
+/// How far the end of a connection is.
+#[derive(Default)]
+struct Ending {
+    begun: bool,
+    idle_ticks: u8,
+}
+
+impl Ending {
+    /// What to do now. A peer that says nothing would hold a graceful end for ever (hyper #4170): it gets two ticks.
+    fn next(&mut self, verdict: Verdict, idle: bool) -> Verdict {
+        match verdict {
+            Verdict::End if !self.begun => {
+                self.begun = true;
+                Verdict::End
+            }
+            Verdict::Keep | Verdict::End if self.begun && idle => {
+                self.idle_ticks += 1;
+                if self.idle_ticks > 2 { Verdict::Cut } else { Verdict::Keep }
+            }
+            Verdict::Cut => Verdict::Cut,
+            Verdict::Keep | Verdict::End => {
+                self.idle_ticks = 0;
+                Verdict::Keep
             }
         }
     }
@@ -216,4 +234,22 @@ fn builder() -> Builder<TokioExecutor> {
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10));
     builder
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_graceful_end_waits_for_requests_and_not_for_silence() {
+        let mut ending = Ending::default();
+        assert_eq!(ending.next(Verdict::Keep, true), Verdict::Keep);
+        assert_eq!(ending.next(Verdict::End, false), Verdict::End);
+        for _ in 0..10 {
+            assert_eq!(ending.next(Verdict::End, false), Verdict::Keep, "a request is in flight");
+        }
+        assert_eq!(ending.next(Verdict::End, true), Verdict::Keep);
+        assert_eq!(ending.next(Verdict::Keep, true), Verdict::Keep);
+        assert_eq!(ending.next(Verdict::Keep, true), Verdict::Cut);
+    }
 }

@@ -20,7 +20,7 @@ use mesh_error::{Error, Kind};
 use mesh_proto::sentiment::v1;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::Streaming;
 
 use self::lines::{Line, Lines};
@@ -71,7 +71,8 @@ async fn analyze(State(gateway): State<Shared>, call: Call, request: Request) ->
     body::check_type(request.headers(), body::NDJSON)?;
     let (texts, to_service) = mpsc::channel(UNDER_WAY);
     let (turns, to_client) = mpsc::channel(UNDER_WAY);
-    let reader = Reader { lines: Lines::new(request.into_body().into_data_stream()), texts, turns };
+    let lines = Lines::new(request.into_body().into_data_stream());
+    let reader = Reader { lines, texts, turns, stop: gateway.lifecycle.stop_token() };
     let reader = AbortOnDropHandle::new(tokio::spawn(reader.run()));
     let request = call.request(ReceiverStream::new(to_service));
     let answers = gateway.sentiment.clone().analyze_stream(request).await.map_err(backend)?.into_inner();
@@ -89,13 +90,20 @@ struct Reader {
     lines: Lines<BodyDataStream>,
     texts: mpsc::Sender<v1::AnalyzeStreamRequest>,
     turns: mpsc::Sender<Turn>,
+    stop: CancellationToken,
 }
 
 impl Reader {
     /// Until the client ends its side, falls silent, or nobody listens any more.
     async fn run(mut self) {
         loop {
-            let (turn, text) = match timeout(IDLE, self.lines.next()).await {
+            let line = timeout(IDLE, self.lines.next());
+            let Some(line) = self.stop.run_until_cancelled(line).await else {
+                // Nobody to tell if the answer has ended already.
+                let _ = self.turns.send(Turn::Last(StreamAnswer::failed(None, &draining()))).await;
+                return;
+            };
+            let (turn, text) = match line {
                 Ok(None) => return,
                 Ok(Some(Line::Whole(line))) => read(&line),
                 Ok(Some(Line::TooLong)) => (Turn::Line(StreamAnswer::failed(None, &too_long())), None),
@@ -131,6 +139,10 @@ fn too_long() -> Error {
 
 fn broken() -> Error {
     Error::new(Kind::Cancelled, "BODY_BROKEN_OFF", "the body ended before its end")
+}
+
+fn draining() -> Error {
+    Error::unavailable("SHUTTING_DOWN", "the gateway is shutting down; go on with another stream")
 }
 
 fn silent() -> Error {
