@@ -22,7 +22,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use mesh_identity::{Peer, Tls};
 use mesh_lifecycle::Lifecycle;
-use metrics::counter;
+use metrics::{counter, gauge};
 use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -54,6 +54,7 @@ pub(crate) struct Shared {
 
 /// Serves one connection to its end.
 pub(crate) async fn serve(shared: Arc<Shared>, socket: TcpStream, addr: SocketAddr) {
+    let _open = Open::enter(&shared.workload);
     let closing = shared.lifecycle.stop_token();
     // A peer that has not even shaken hands when the server closes has nothing in flight.
     let end = match closing.run_until_cancelled(handshake(&shared, socket)).await {
@@ -64,6 +65,23 @@ pub(crate) async fn serve(shared: Arc<Shared>, socket: TcpStream, addr: SocketAd
     let (workload, end) = (Arc::clone(&shared.workload), end.as_str());
     counter!("mesh_connections_total", "quipu_workload" => workload, "end" => end).increment(1);
     tracing::debug!(%addr, end, "connection ended");
+}
+
+/// Counts a connection as open until it is dropped.
+struct Open(metrics::Gauge);
+
+impl Open {
+    fn enter(workload: &Arc<str>) -> Self {
+        let gauge = gauge!("mesh_connections_open", "quipu_workload" => Arc::clone(workload));
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
 }
 
 /// How a connection ended; a label of the metric.

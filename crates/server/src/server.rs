@@ -129,8 +129,10 @@ impl Server {
     /// Binds the port. The process does not become ready before [`Bound::serve`].
     ///
     /// # Errors
-    /// When the port is taken, or a rule of the policy asks for a user and there is no verifier.
+    /// When the port is taken, a rule of the policy asks for a user and there is no verifier, or the policy does not say
+    /// that this workload serves these services: all of it would be denied.
     pub async fn bind(mut self, addr: SocketAddr) -> Result<Bound> {
+        self.check_policy()?;
         self.check_verifier()?;
         let (reporter, health) = tonic_health::server::health_reporter();
         health::report(&reporter, &self.services, self.lifecycle.readiness()).await;
@@ -162,6 +164,25 @@ impl Server {
         };
         let stack = stack::build(&parts, routes.prepare());
         Shared { workload, tls: self.tls, limits: self.limits, lifecycle: self.lifecycle, stack }
+    }
+
+    fn check_policy(&self) -> Result<()> {
+        let policy = self.policy.load();
+        let listed = policy
+            .workload(self.workload)
+            .and_then(|workload| workload.grpc.as_ref())
+            .map(|grpc| &grpc.services);
+        let unlisted = self
+            .services
+            .iter()
+            .find(|service| !listed.is_some_and(|listed| listed.iter().any(|name| name == *service)));
+        match unlisted {
+            Some(service) => Err(Error::internal(format!(
+                "the policy does not list {service} as a service of {}",
+                self.workload
+            ))),
+            None => Ok(()),
+        }
     }
 
     fn check_verifier(&self) -> Result<()> {

@@ -34,23 +34,44 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let mut line = Map::new();
+        let mut line = Line::default();
         let mut time = String::new();
         SystemTime.format_time(&mut Writer::new(&mut time))?;
-        line.insert("timestamp".into(), time.into());
-        line.insert("level".into(), event.metadata().level().as_str().into());
-        line.insert("target".into(), event.metadata().target().into());
+        line.put("timestamp", time);
+        line.put("level", event.metadata().level().as_str());
+        line.put("target", event.metadata().target());
         event.record(&mut Fields(&mut line));
         if let Some((trace, span)) = ids() {
-            line.insert("trace_id".into(), trace.into());
-            line.insert("span_id".into(), span.into());
+            line.put("trace_id", trace);
+            line.put("span_id", span);
         }
         if let Some(span) = spans(ctx) {
-            line.insert("span".into(), span);
+            line.put("span", span);
         }
-        let text = serde_json::to_string(&line).map_err(|_| fmt::Error)?;
+        let text = line.to_string();
         write_escaped(&mut writer, &text)?;
         writer.write_char('\n')
+    }
+}
+
+/// A JSON object whose members stay in order, so that people find the time at the beginning of each line.
+#[derive(Default)]
+struct Line(Vec<(String, Value)>);
+
+impl Line {
+    fn put(&mut self, name: impl Into<String>, value: impl Into<Value>) {
+        self.0.push((name.into(), value.into()));
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = '{';
+        for (name, value) in &self.0 {
+            write!(f, "{separator}{}:{value}", Value::from(name.as_str()))?;
+            separator = ',';
+        }
+        f.write_str("}")
     }
 }
 
@@ -85,14 +106,14 @@ where
     Some(Value::Object(fields))
 }
 
-/// Puts the fields of an event into a JSON object; names that the line itself uses cannot be taken by a field.
-struct Fields<'a>(&'a mut Map<String, Value>);
+/// Puts the fields of an event into the line; names that the line itself uses cannot be taken by a field.
+struct Fields<'a>(&'a mut Line);
 
 impl Fields<'_> {
     fn put(&mut self, field: &Field, value: Value) {
         let name = field.name();
         let taken = matches!(name, "timestamp" | "level" | "target" | "trace_id" | "span_id" | "span");
-        self.0.insert(if taken { format!("field.{name}") } else { name.to_owned() }, value);
+        self.0.put(if taken { format!("field.{name}") } else { name.to_owned() }, value);
     }
 }
 

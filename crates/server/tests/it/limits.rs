@@ -110,12 +110,12 @@ async fn who_does_not_shake_hands_in_time_is_closed() {
 
 #[tokio::test]
 async fn who_says_nothing_after_the_handshake_is_closed() {
-    let fixture = Fixture::limited(|limits| limits.handshake = Duration::from_millis(500)).await;
+    let fixture = Fixture::limited(|limits| limits.handshake = Duration::from_millis(1500)).await;
     let mut silent = secure(fixture.addr, fixture.tls_of("operator")).await.unwrap();
     assert!(is_closed(&mut silent).await);
     // Who speaks is not.
     let mut client = fixture.client("operator").await;
-    tell(&mut client, "sleep 1500").await.unwrap();
+    tell(&mut client, "sleep 2500").await.unwrap();
 }
 
 #[tokio::test]

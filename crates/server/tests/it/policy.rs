@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
+use mesh_client::Endpoints;
 use mesh_error::{Error, Kind};
 use mesh_policy::{Contract, Policy};
+use mesh_proto::sentiment::v1::sentiment_service_server::SentimentServiceServer;
+use mesh_server::Server;
+use mesh_testkit::TestMesh;
 use tonic::Code;
 use tonic::body::Body;
 
+use crate::service::Obedient;
 use crate::support::{ANALYZE, Fixture, LIMIT, code, endless, request, tell};
 
 #[tokio::test]
@@ -105,6 +110,19 @@ async fn every_forbidden_pair_is_denied_and_no_allowed_one() {
         }
     }
     assert!(allowed > 8 && denied > 50, "{allowed} {denied}");
+}
+
+#[tokio::test]
+async fn a_service_that_the_policy_does_not_give_to_the_workload_is_not_served() {
+    let mesh = TestMesh::start().unwrap();
+    let view = mesh.mesh_as("auth", Endpoints::new()).unwrap();
+    for workload in ["auth", "gateway", "unheard-of"] {
+        let server = Server::new(workload, &view, mesh.lifecycle())
+            .verifier(mesh.mint().verifier())
+            .service(SentimentServiceServer::new(Obedient::default()));
+        let error = server.bind("127.0.0.1:0".parse().unwrap()).await.unwrap_err();
+        assert!(error.chain().contains("SentimentService"), "{}", error.chain());
+    }
 }
 
 #[tokio::test]

@@ -57,6 +57,7 @@ async fn calls_are_measured_and_continue_their_callers_trace() {
         "rpc_method=\"_OTHER\",rpc_response_status_code=\"PERMISSION_DENIED\"",
         "quipu_panics_total{quipu_workload=\"sentiment\"}",
         "mesh_policy_denied_total{quipu_workload=\"sentiment\",reason=\"unknown_method\"}",
+        "mesh_connections_open{quipu_workload=\"sentiment\"}",
         "quipu_audit_events_total{action=\"rpc.call\",outcome=\"denied\"}",
     ] {
         assert!(metrics.contains(expected), "{expected} is missing in\n{metrics}");

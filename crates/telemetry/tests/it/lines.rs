@@ -18,6 +18,7 @@ fn a_line_names_its_trace_without_any_collector() {
         assert_eq!(propagation::trace_id().as_deref(), Some("0af7651916cd43dd8448eb211c80319c"));
         tracing::info!(answer = 42, "hello");
     });
+    assert!(log.text().starts_with("{\"timestamp\":\""), "{}", log.text());
     let line = &log.lines()[0];
     assert_eq!(line["trace_id"], "0af7651916cd43dd8448eb211c80319c");
     assert_eq!(line["span_id"].as_str().map(str::len), Some(16));
