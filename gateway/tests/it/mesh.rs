@@ -1,5 +1,7 @@
 //! `/v1/mesh` and `/v1/traces`.
 
+use mesh_config::Reader;
+use mesh_telemetry::{Telemetry, TelemetryConfig};
 use serde_json::json;
 
 use crate::world::{ALL_SCOPES, World, send};
@@ -28,6 +30,8 @@ async fn the_mesh_shows_workloads_calls_and_health() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_are_measured_by_route_and_never_by_path() {
+    let quiet = TelemetryConfig::read(&mut Reader::from_pairs([("QUIPU_LOG", "off")])).unwrap();
+    let _telemetry = Telemetry::init("gateway-tests", &quiet).unwrap();
     let world = World::start().await;
     world.get("/v1/users/somebody-special").await;
     send(world.request("GET", "/v1/nowhere-special")).await;
@@ -38,6 +42,10 @@ async fn requests_are_measured_by_route_and_never_by_path() {
     assert!(metrics.contains("http_route=\"_OTHER\",http_response_status_code=\"404\""));
     assert!(metrics.contains("http_request_method=\"_OTHER\""));
     assert!(!metrics.contains("special"));
+    let mesh = world.get("/v1/mesh").await.json();
+    let calls = mesh["calls"].as_array().unwrap();
+    let get_user = calls.iter().find(|call| call["method"] == "quipu.auth.v1.AuthService/GetUser").unwrap();
+    assert!(get_user["seen"]["ok"].as_u64().unwrap() >= 1, "{get_user}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
