@@ -152,8 +152,13 @@ impl Watcher {
 
     async fn read(&mut self, newest: i64) -> Result<()> {
         if newest < self.cursor {
-            // The log is younger than its reader (nothing is read beyond the newest): a restored database. All again.
-            self.cursor = 0;
+            // Either this replica asked too long ago, or the log is younger than its reader, as after a restore: then all
+            // of it again.
+            self.feed.refresh().await?;
+            if self.newest.borrow().cursor < self.cursor {
+                self.cursor = 0;
+            }
+            return Ok(());
         }
         let revocations = self.feed.store.revocations(self.cursor, newest, BATCH).await?;
         // Nothing there means that all up to the newest have expired.

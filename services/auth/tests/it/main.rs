@@ -1,5 +1,5 @@
 //! The service as others see it: over mutual TLS, with the policy of the repository, on both databases.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 /// Makes two tests of each function: one on SQLite, one on Postgres.
 macro_rules! on_both {

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use mesh_client::Endpoints;
 use mesh_client::auth::{RemoteAuth, token_verifier};
+use mesh_error::BoxError;
 use mesh_identity::{Profile, RevocationEvent, RevocationSource, RevokedSubject};
 use mesh_proto::auth::v1 as pb;
 use tonic::Code;
@@ -30,6 +32,12 @@ async fn a_verifier_of_another_workload_refuses_within_seconds(fixture: Fixture)
     verifier.verify(&bob.access_token).await.unwrap();
 }
 
+type Events = BoxStream<'static, Result<RevocationEvent, BoxError>>;
+
+async fn next(events: &mut Events) -> RevocationEvent {
+    tokio::time::timeout(PATIENCE, events.next()).await.unwrap().unwrap().unwrap()
+}
+
 async fn the_stream_resumes_and_ends_with_the_service(fixture: Fixture) {
     let endpoints = Endpoints::new().with("auth", fixture.addr);
     let channel = fixture.mesh.mesh_as("sentiment", endpoints).unwrap().channel("auth").unwrap();
@@ -44,13 +52,15 @@ async fn the_stream_resumes_and_ends_with_the_service(fixture: Fixture) {
             .await
             .unwrap();
         let mut events = remote.watch(last).await.unwrap();
-        let event = tokio::time::timeout(PATIENCE, events.next()).await.unwrap().unwrap().unwrap();
-        let RevocationEvent::Revoked(revocation) = event else { panic!("{event:?}") };
+        let revocation = loop {
+            if let RevocationEvent::Revoked(revocation) = next(&mut events).await {
+                break revocation;
+            }
+        };
         assert!(matches!(revocation.subject, RevokedSubject::Session(_)));
         assert_eq!(revocation.cursor, last + 1);
         last = revocation.cursor;
-        let event = tokio::time::timeout(PATIENCE, events.next()).await.unwrap().unwrap().unwrap();
-        assert_eq!(event, RevocationEvent::Heartbeat { cursor: last });
+        assert_eq!(next(&mut events).await, RevocationEvent::Heartbeat { cursor: last });
     }
     let mut events = remote.watch(last).await.unwrap();
     let ended = tokio::spawn(async move { while let Some(Ok(_)) = events.next().await {} });
