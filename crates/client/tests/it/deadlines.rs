@@ -62,7 +62,8 @@ async fn watch(world: &World, fake: &Fake, context: CallContext) -> (usize, Erro
     let mut stream = world.client(&[fake]).watch_revocations(request).await.expect("a stream").into_inner();
     let mut read = 0;
     loop {
-        match stream.message().await {
+        let message = tokio::time::timeout(Duration::from_secs(5), stream.message()).await;
+        match message.expect("the stream neither goes on nor ends") {
             Ok(Some(_)) => read += 1,
             Ok(None) => return (read, Error::internal("it ended well")),
             Err(status) => return (read, Error::from_status(&status)),
