@@ -181,9 +181,12 @@ impl Lifecycle {
     async fn walk(&self) -> bool {
         let Shared { drain, tasks, forced, .. } = &*self.shared;
         tracing::info!(wait = ?drain.endpoints, "draining: not ready any more");
-        self.shared.readiness.drain();
+        let routed = self.shared.readiness.drain();
         self.shared.draining.cancel();
-        let _ = timeout(drain.endpoints, forced.cancelled()).await;
+        // Nobody has to notice the end of what never was ready, a start that failed for instance.
+        if routed {
+            let _ = timeout(drain.endpoints, forced.cancelled()).await;
+        }
 
         tracing::info!(limit = ?drain.in_flight, "closing: finishing what is in flight");
         self.shared.closing.cancel();

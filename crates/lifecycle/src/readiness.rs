@@ -24,6 +24,8 @@ struct State {
     gates: BTreeMap<u64, (String, Option<String>)>,
     next: u64,
     draining: bool,
+    /// Whether it was ready once, so that somebody may route to it.
+    was_ready: bool,
 }
 
 impl State {
@@ -76,10 +78,13 @@ impl Readiness {
         let _ = self.subscribe().wait_for(|ready| *ready).await;
     }
 
-    pub(crate) fn drain(&self) {
+    /// Closes for good; whether anybody may have been routing to the process.
+    pub(crate) fn drain(&self) -> bool {
         let mut state = self.lock();
         state.draining = true;
+        let was_ready = state.was_ready;
         self.publish(state);
+        was_ready
     }
 
     fn set(&self, id: u64, reason: Option<String>) {
@@ -96,8 +101,9 @@ impl Readiness {
     }
 
     /// Publishes under the lock, so that two changes cannot overtake each other.
-    fn publish(&self, state: MutexGuard<'_, State>) {
+    fn publish(&self, mut state: MutexGuard<'_, State>) {
         let now = state.is_ready();
+        state.was_ready |= now;
         self.shared.ready.send_if_modified(|ready| std::mem::replace(ready, now) != now);
     }
 

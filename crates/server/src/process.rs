@@ -109,33 +109,27 @@ async fn live<A: Application>(settings: Settings<A::Config>) -> Result<Outcome, 
     let lifecycle = Lifecycle::new(settings.drain);
     lifecycle.trap_signals()?;
     tracing::info!(service = A::NAME, version = A::VERSION, "starting");
-    let stop = lifecycle.clone();
-    let application = tokio::spawn(serve::<A>(settings.application, lifecycle.clone()));
-    let outcome = stop.run_to_completion().await;
-    application.abort();
+    lifecycle.spawn_critical("start", serve::<A>(settings.application, lifecycle.clone()));
+    let outcome = lifecycle.run_to_completion().await;
     tracing::info!(?outcome, "stopped");
     telemetry.shutdown(settings.drain.flush).await;
     Ok(outcome)
 }
 
 /// Builds the application and runs it as a part of the process; a signal during the build ends it.
-async fn serve<A: Application>(config: A::Config, lifecycle: Lifecycle) {
-    let build = A::build(config, lifecycle.clone());
-    let built = tokio::select! {
-        built = build => built,
-        () = lifecycle.draining() => return,
+async fn serve<A: Application>(config: A::Config, lifecycle: Lifecycle) -> Result<()> {
+    let application = tokio::select! {
+        built = A::build(config, lifecycle.clone()) => built?,
+        () = lifecycle.draining() => return Ok(()),
     };
-    match built {
-        Ok(application) => {
-            let ended = lifecycle.clone();
-            lifecycle.spawn_critical(A::NAME, async move {
-                let result = application.run().await;
-                ended.shutdown();
-                result
-            });
-        }
-        Err(error) => lifecycle.fail("start", &error),
-    }
+    let ended = lifecycle.clone();
+    lifecycle.spawn_critical(A::NAME, async move {
+        let result = application.run().await;
+        // Whether it failed or not: a process without its application is over.
+        ended.shutdown();
+        result
+    });
+    Ok(())
 }
 
 fn usage(problem: &str) -> ExitCode {

@@ -22,6 +22,7 @@ impl Application for Program {
 
     async fn build((what, _): Self::Config, _: Lifecycle) -> Result<Self> {
         match what.as_str() {
+            "panicking build" => panic!("as told"),
             "no build" => Err(Error::unavailable("DATABASE", "no database")),
             _ => Ok(Self(what)),
         }
@@ -58,7 +59,7 @@ fn an_orderly_end_is_zero() {
 
 #[test]
 fn failures_are_one() {
-    for what in ["fail", "panic", "no build"] {
+    for what in ["fail", "panic", "no build", "panicking build"] {
         assert_eq!(run_with(&[], &[NEEDED, ("QUIPU_WHAT", what)]), code(1), "{what}");
     }
 }

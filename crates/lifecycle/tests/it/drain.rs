@@ -40,6 +40,16 @@ async fn phases_come_in_order_and_at_their_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_never_was_ready_is_waited_for_by_nobody() {
+    let lifecycle = Lifecycle::new(DRAIN);
+    let _gate = lifecycle.readiness().gate("database");
+    lifecycle.shutdown();
+    let start = Instant::now();
+    assert_eq!(lifecycle.run_to_completion().await, Outcome::Clean);
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
 async fn work_in_flight_finishes_before_the_cut() {
     let lifecycle = Lifecycle::new(DRAIN);
     let done = Arc::new(AtomicBool::new(false));
@@ -59,6 +69,7 @@ async fn work_in_flight_finishes_before_the_cut() {
 #[tokio::test(start_paused = true)]
 async fn what_outlives_the_limit_is_cut_and_that_is_no_failure() {
     let lifecycle = Lifecycle::new(DRAIN);
+    lifecycle.readiness().gate("test").open();
     lifecycle.spawn("silent peer", {
         let lifecycle = lifecycle.clone();
         async move { lifecycle.aborting().await }
