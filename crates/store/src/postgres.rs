@@ -24,6 +24,8 @@ pub(crate) fn pool(options: &PgConnectOptions, config: &StoreConfig) -> PgPool {
         .disable_statement_logging();
     PgPoolOptions::new()
         .max_connections(config.max_connections)
+        // The first callers find one that is open.
+        .min_connections(1)
         .acquire_timeout(config.acquire_timeout)
         .max_lifetime(Duration::from_secs(30 * 60))
         .idle_timeout(Duration::from_secs(5 * 60))

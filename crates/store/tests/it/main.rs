@@ -1,4 +1,6 @@
 //! The store against real databases.
 
 #[cfg(test)]
+mod postgres;
+#[cfg(test)]
 mod sqlite;

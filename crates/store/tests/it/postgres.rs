@@ -1,0 +1,199 @@
+//! A Postgres server: bounded waits, abandoned work, conflicts, connections that went bad.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use mesh_store::{Db, StoreConfig, StoreError, StoreErrorKind, on, retry};
+use mesh_testkit::{Fault, FaultProxy, Postgres};
+use sqlx::PgPool;
+use tokio::sync::Barrier;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A new database with a table; `change` sets the limits.
+async fn open(change: impl FnOnce(&mut StoreConfig)) -> Db {
+    let cluster = Postgres::shared().await.expect("these tests need the programs of a Postgres server");
+    let mut config = StoreConfig::new(cluster.database().await.unwrap().url().parse().unwrap());
+    config.acquire_timeout = PATIENCE;
+    change(&mut config);
+    let db = Db::connect(&config).await.unwrap();
+    sqlx::raw_sql("CREATE TABLE t (id BIGSERIAL PRIMARY KEY, v TEXT UNIQUE, n BIGINT NOT NULL DEFAULT 0)")
+        .execute(pool(&db))
+        .await
+        .unwrap();
+    db
+}
+
+fn pool(db: &Db) -> &PgPool {
+    let Db::Postgres(pool) = db else { panic!("Postgres") };
+    pool
+}
+
+async fn insert(db: &Db, value: &str) -> Result<(), StoreError> {
+    let mut tx = db.begin().await?;
+    on!(tx.conn(), "INSERT t", |e| {
+        sqlx::query("INSERT INTO t (v) VALUES ($1)").bind(value).execute(e).await.map(|_| ())
+    })?;
+    tx.commit().await
+}
+
+async fn number(db: &Db, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(pool(db)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn abandoned_work_poisons_no_connection() {
+    let cluster = Postgres::shared().await.unwrap();
+    let upstream = SocketAddr::from(([127, 0, 0, 1], cluster.port()));
+    let proxy = FaultProxy::start(upstream).await.unwrap();
+    let database = cluster.database().await.unwrap();
+    let url = database.url().replace(&cluster.port().to_string(), &proxy.addr().port().to_string());
+    let mut config = StoreConfig::new(url.parse().unwrap());
+    (config.acquire_timeout, config.max_connections) = (PATIENCE, 4);
+    let db = Db::connect(&config).await.unwrap();
+    sqlx::raw_sql("CREATE TABLE t (id BIGSERIAL PRIMARY KEY, v TEXT)").execute(pool(&db)).await.unwrap();
+    proxy.set(Fault::Latency(Duration::from_millis(1)));
+    for round in 0..400_u64 {
+        let work = async {
+            let mut tx = db.begin().await?;
+            on!(tx.conn(), "INSERT t", |e| {
+                sqlx::query("INSERT INTO t (v) VALUES ('abandoned')").execute(e).await.map(|_| ())
+            })?;
+            std::future::pending::<Result<(), StoreError>>().await
+        };
+        tokio::time::timeout(Duration::from_micros(round * 53 % 12_000), work).await.unwrap_err();
+    }
+    proxy.set(Fault::None);
+    for value in 0..100 {
+        insert(&db, &value.to_string()).await.unwrap();
+    }
+    assert_eq!(number(&db, "SELECT count(*) FROM t WHERE v = 'abandoned'").await, 0);
+    assert_eq!(number(&db, "SELECT count(*) FROM t").await, 100);
+    let idle =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'";
+    assert_eq!(number(&db, idle).await, 0);
+}
+
+#[tokio::test]
+async fn a_connection_inside_a_transaction_is_not_given_to_the_next() {
+    let db = open(|config| config.max_connections = 1).await;
+    for _ in 0..5 {
+        {
+            // What a cancelled `begin` leaves behind: the server is in a transaction and the driver does not know.
+            let mut connection = pool(&db).acquire().await.unwrap();
+            sqlx::raw_sql("BEGIN").execute(&mut *connection).await.unwrap();
+        }
+        insert(&db, "kept").await.unwrap();
+        assert_eq!(number(&db, "SELECT count(*) FROM t").await, 1);
+        sqlx::raw_sql("DELETE FROM t").execute(pool(&db)).await.unwrap();
+        {
+            let mut connection = pool(&db).acquire().await.unwrap();
+            sqlx::raw_sql("BEGIN").execute(&mut *connection).await.unwrap();
+            sqlx::raw_sql("SELECT 1/0").execute(&mut *connection).await.unwrap_err();
+        }
+        assert_eq!(number(&db, "SELECT count(*) FROM t").await, 0);
+    }
+}
+
+#[tokio::test]
+async fn who_finds_no_connection_is_refused() {
+    let db = open(|config| {
+        (config.max_connections, config.acquire_timeout) = (1, Duration::from_millis(200));
+    })
+    .await;
+    let held = pool(&db).acquire().await.unwrap();
+    let refused = insert(&db, "x").await.unwrap_err();
+    assert_eq!(refused.kind(), StoreErrorKind::Unavailable);
+    drop(held);
+    insert(&db, "x").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_slow_statement_and_a_held_lock_end() {
+    let db = open(|config| {
+        (config.statement_timeout, config.lock_timeout) =
+            (Duration::from_millis(300), Duration::from_millis(100));
+    })
+    .await;
+    let slow =
+        on!(db.read(), "SELECT pg_sleep", |e| sqlx::query("SELECT pg_sleep(60)").execute(e).await.map(drop));
+    assert_eq!(slow.unwrap_err().kind(), StoreErrorKind::Timeout);
+    insert(&db, "x").await.unwrap();
+    let mut holder = pool(&db).begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE t IN ACCESS EXCLUSIVE MODE").execute(&mut *holder).await.unwrap();
+    assert_eq!(insert(&db, "y").await.unwrap_err().kind(), StoreErrorKind::Timeout);
+    holder.rollback().await.unwrap();
+    insert(&db, "y").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_left_idle_is_ended_by_the_server() {
+    let db = open(|config| config.idle_in_transaction_timeout = Duration::from_millis(100)).await;
+    let mut tx = db.begin().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let late = on!(tx.conn(), "SELECT 1", |e| sqlx::query("SELECT 1").execute(e).await.map(drop));
+    assert_eq!(late.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    drop(tx);
+    insert(&db, "x").await.unwrap();
+}
+
+#[tokio::test]
+async fn connections_that_the_server_closed_are_replaced() {
+    let db = open(|_| {}).await;
+    for round in 0..5 {
+        insert(&db, &round.to_string()).await.unwrap();
+        let others = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                      WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        number(&db, others).await;
+    }
+    assert_eq!(number(&db, "SELECT count(*) FROM t").await, 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_in_a_deadlock_the_loser_tries_again() {
+    let db = open(|config| config.lock_timeout = PATIENCE).await;
+    for value in ["a", "b"] {
+        insert(&db, value).await.unwrap();
+    }
+    let (meet, attempts) = (Arc::new(Barrier::new(2)), Arc::new(AtomicU32::new(0)));
+    let both = [["a", "b"], ["b", "a"]].map(|order| {
+        let (db, meet, attempts) = (db.clone(), Arc::clone(&meet), Arc::clone(&attempts));
+        tokio::spawn(async move {
+            retry(|| async {
+                let first_time = attempts.fetch_add(1, Ordering::SeqCst) < 2;
+                let mut tx = db.begin().await?;
+                for value in order {
+                    on!(tx.conn(), "UPDATE t", |e| {
+                        sqlx::query("UPDATE t SET n = n + 1 WHERE v = $1")
+                            .bind(value)
+                            .execute(e)
+                            .await
+                            .map(|_| ())
+                    })?;
+                    if first_time && value == order[0] {
+                        meet.wait().await;
+                    }
+                }
+                tx.commit().await
+            })
+            .await
+        })
+    });
+    for one in both {
+        one.await.unwrap().unwrap();
+    }
+    assert_eq!(attempts.load(Ordering::SeqCst), 3);
+    assert_eq!(number(&db, "SELECT sum(n)::bigint FROM t").await, 4);
+}
+
+#[tokio::test]
+async fn doubles_are_unique_and_errors_say_nothing_of_the_server() {
+    let db = open(|_| {}).await;
+    insert(&db, "canary").await.unwrap();
+    let double = insert(&db, "canary").await.unwrap_err();
+    assert!(double.is_unique());
+    let public = mesh_error::Error::from(double).to_string();
+    assert!(!public.contains("canary") && !public.contains("127.0.0.1"), "{public}");
+}
