@@ -1,6 +1,6 @@
 //! What stands before each handler, in this order: the caller, its limit, its scope, the idempotency key.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use axum::{
     extract::{FromRequestParts, Request, State},
@@ -11,6 +11,7 @@ use http::request::Parts;
 use mesh_client::CallContext;
 use mesh_error::Error;
 use mesh_resilience::Deadline;
+use mesh_telemetry::audit::{AuditEvent, Outcome, audit};
 use tonic::Status;
 
 use crate::{
@@ -34,7 +35,7 @@ pub(crate) struct Call {
     /// Where it comes from.
     pub(crate) client: Client,
     caller: Option<Caller>,
-    deadline: Deadline,
+    limit: Duration,
 }
 
 /// What the guard of one route has at hand.
@@ -45,10 +46,11 @@ pub(crate) struct Guarded {
 }
 
 impl Call {
-    /// A message to a service, with the caller's own token and what is left of the time.
+    /// A message to a service, with the caller's own token. The time begins now: how long a client takes to send its
+    /// body is bounded elsewhere.
     pub(crate) fn request<M>(&self, message: M) -> tonic::Request<M> {
         let user = self.caller.as_ref().map(|caller| caller.user.clone());
-        CallContext { deadline: Some(self.deadline), user }.request(message)
+        CallContext { deadline: Some(Deadline::after(self.limit)), user }.request(message)
     }
 
     /// Whom a write belongs to.
@@ -107,14 +109,14 @@ async fn admit(
     charge: &mut Option<Charge>,
 ) -> Result<Call, Failure> {
     let Arrived { credentials, client } = arrived;
-    let deadline = gateway.deadline(&facts.0);
+    let limit = gateway.limit(&facts.0);
     let Access::Scope(scope) = facts.0.access else {
         if let Some(class) = facts.0.rate {
             settle(charge, gateway.limits.charge_address(class, client.address).await?)?;
         }
-        return Ok(Call { client, caller: None, deadline });
+        return Ok(Call { client, caller: None, limit });
     };
-    let caller = match authenticate(gateway, credentials, client.address, deadline).await {
+    let caller = match authenticate(gateway, credentials, client.address).await {
         Ok(caller) => caller,
         // Whoever fails to say who it is counts as nobody.
         Err(failure) if failure.status() == http::StatusCode::UNAUTHORIZED => {
@@ -125,9 +127,22 @@ async fn admit(
     };
     settle(charge, gateway.limits.charge(Class::User, &caller.subject()).await?)?;
     if !caller.has_scope(scope) {
+        note_denial(&caller, facts, &client, scope);
         return Err(Failure::insufficient_scope(scope));
     }
-    Ok(Call { client, caller: Some(caller), deadline })
+    Ok(Call { client, caller: Some(caller), limit })
+}
+
+/// A refusal of somebody known belongs in the audit trail.
+fn note_denial(caller: &Caller, facts: &Facts, client: &Client, scope: &str) {
+    audit(&AuditEvent {
+        action: "request.denied",
+        outcome: Outcome::Denied,
+        actor: &caller.user.claims.sub,
+        subject: &format!("{} {}", facts.0.method, facts.0.path),
+        client: &client.address.to_string(),
+        detail: &format!("lacks the scope {scope}"),
+    });
 }
 
 /// Notes a charge and refuses when nothing was left.
@@ -143,7 +158,6 @@ async fn authenticate(
     gateway: &Gateway,
     credentials: Result<Option<Credentials>, Failure>,
     address: IpAddr,
-    deadline: Deadline,
 ) -> Result<Caller, Failure> {
     match credentials? {
         None => {
@@ -151,7 +165,7 @@ async fn authenticate(
         }
         Some(Credentials::Token(token)) => access::verify(&gateway.verifier, token, false).await,
         Some(Credentials::Key(key)) => {
-            let token = token_for_key(gateway, &key, address, deadline).await?;
+            let token = token_for_key(gateway, &key, address).await?;
             let verified = access::verify(&gateway.verifier, token, true).await;
             if verified.as_ref().is_err_and(|f| f.status() == http::StatusCode::UNAUTHORIZED) {
                 gateway.keys.forget(&key).await;
@@ -165,7 +179,6 @@ async fn token_for_key(
     gateway: &Gateway,
     key: &str,
     address: IpAddr,
-    deadline: Deadline,
 ) -> Result<std::sync::Arc<str>, Failure> {
     let keys: &KeyExchange = &gateway.keys;
     if let Some(known) = keys.known(key).await {
@@ -174,7 +187,7 @@ async fn token_for_key(
     if let Some(charge) = gateway.limits.charge_address(Class::Exchange, address).await? {
         charge.admit()?;
     }
-    keys.exchange(key, gateway.ask_for_token(key, deadline)).await
+    keys.exchange(key, gateway.ask_for_token(key)).await
 }
 
 /// What a service refused.

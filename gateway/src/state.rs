@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use mesh_client::{CallContext, Channel, Mesh};
+use mesh_client::{Channel, Mesh};
 use mesh_error::Error;
 use mesh_identity::token::TokenVerifier;
 use mesh_lifecycle::Lifecycle;
@@ -11,7 +11,6 @@ use mesh_proto::{
     auth::v1::{ExchangeTokenRequest, SubjectTokenType, auth_service_client::AuthServiceClient},
     sentiment::v1::sentiment_service_client::SentimentServiceClient,
 };
-use mesh_resilience::Deadline;
 use mesh_telemetry::RecentTraces;
 
 use crate::{
@@ -26,7 +25,7 @@ use crate::{
 pub(crate) type Shared = Arc<Gateway>;
 
 /// For routes that call nobody.
-const OWN_DEADLINE: Duration = Duration::from_secs(10);
+const OWN_LIMIT: Duration = Duration::from_secs(10);
 
 /// The gateway behind its edge.
 pub(crate) struct Gateway {
@@ -45,22 +44,22 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// The time for a request of a route: that of the policy's rule for the method that it calls.
-    pub(crate) fn deadline(&self, route: &Info) -> Deadline {
+    /// The time for the call of a route: that of the policy's rule for the method that it calls.
+    pub(crate) fn limit(&self, route: &Info) -> Duration {
         let policy = self.mesh.policy.load();
         let rule = route.rpcs.first().and_then(|rpc| policy.deadline(&self.mesh.id(), &format!("/{rpc}")));
-        Deadline::after(rule.unwrap_or(OWN_DEADLINE))
+        rule.unwrap_or(OWN_LIMIT)
     }
 
     /// Exchanges an API key for a token of its owner.
-    pub(crate) async fn ask_for_token(&self, key: &str, deadline: Deadline) -> Result<Exchanged, Error> {
+    pub(crate) async fn ask_for_token(&self, key: &str) -> Result<Exchanged, Error> {
         let message = ExchangeTokenRequest {
             subject_token: key.to_owned(),
             subject_token_type: SubjectTokenType::ApiKey.into(),
             scopes: Vec::new(),
         };
-        let request = CallContext { deadline: Some(deadline), user: None }.request(message);
-        let answer = self.auth.clone().exchange_token(request).await;
+        // The policy's rule for the exchange bounds it.
+        let answer = self.auth.clone().exchange_token(message).await;
         let answer = answer.map_err(|status| Error::from_status(&status))?.into_inner();
         let lives = Duration::from_secs(answer.expires_in.into());
         Ok(Exchanged { token: answer.access_token.into(), lives })

@@ -124,6 +124,7 @@ fn finish(edge: &Inner, arrival: Arrival, response: &mut Response) {
     if let Some(failure) = failure {
         failure.error().log();
         let problem = failure.problem(id, propagation::trace_id(), Some(&arrival.path));
+        *response.status_mut() = failure.status();
         *response.body_mut() = Body::from(serde_json::to_vec(&problem).unwrap_or_default());
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
     }
@@ -199,5 +200,52 @@ impl Drop for Timer {
         if !self.stopped {
             self.write(499);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, middleware::from_fn_with_state, routing::get};
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn answer_of(path: &str) -> (StatusCode, serde_json::Value) {
+        async fn panics() -> &'static str {
+            panic!("canary")
+        }
+        let edge = Edge::new(Cors::default(), TrustedProxies::default());
+        let router = Router::new()
+            .route("/panics", get(panics))
+            .route("/bare", get(|| async { StatusCode::BAD_GATEWAY }))
+            .route("/conflict", get(|| async { (StatusCode::CONFLICT, "text of a library") }))
+            .layer(from_fn_with_state(edge, envelope));
+        let request = http::Request::get(path).body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        let status = response.status();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&bytes).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_that_says_nothing() {
+        let (status, problem) = answer_of("/panics").await;
+        assert_eq!((status.as_u16(), problem["reason"].as_str()), (500, Some("INTERNAL")));
+        assert!(!problem.to_string().contains("canary"));
+    }
+
+    #[tokio::test]
+    async fn failures_of_libraries_get_the_one_form() {
+        let (status, problem) = answer_of("/bare").await;
+        assert_eq!((status.as_u16(), problem["status"].as_u64()), (500, Some(500)));
+        let (status, problem) = answer_of("/conflict").await;
+        assert_eq!((status.as_u16(), problem["reason"].as_str()), (409, Some("REQUEST_REFUSED")));
+    }
+
+    #[test]
+    fn made_up_methods_share_one_name() {
+        let method = http::Method::from_bytes(b"BREW").unwrap();
+        assert_eq!((known_method(&method), known_method(&http::Method::PATCH)), ("_OTHER", "PATCH"));
     }
 }

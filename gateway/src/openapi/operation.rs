@@ -22,6 +22,9 @@ use crate::{
     route::{Access, BodyKind, Doc, Info, Route, TypeDoc},
 };
 
+/// A structured string, or its content bare: 1 to 255 visible ASCII characters but `"`, `,`, `;` and `\`.
+const IDEMPOTENCY_KEY: &str = r#"^("[!#-+\-.-:<-\[\]-~]{1,255}"|[!#-+\-.-:<-\[\]-~]{1,255})$"#;
+
 /// The operation of a route.
 pub(super) fn of(route: &Route) -> Operation {
     let Route { info, doc, .. } = route;
@@ -65,7 +68,7 @@ fn reference(doc: &TypeDoc) -> Ref {
 }
 
 fn idempotency_key(info: &Info) -> Option<Parameter> {
-    let schema = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(257));
+    let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some(IDEMPOTENCY_KEY));
     info.idempotent.then(|| {
         ParameterBuilder::new()
             .name("Idempotency-Key")

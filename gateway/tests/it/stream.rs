@@ -115,6 +115,18 @@ async fn a_client_that_does_not_read_is_not_read_from() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_drain_ends_a_stream_with_a_word() {
+    let world = World::start().await;
+    let mut talk = Talk::begin(&world).await;
+    talk.say("{\"id\":\"1\",\"text\":\"good\"}\n").await;
+    assert_eq!(talk.hear().await.unwrap()["id"], "1");
+    let stopped = tokio::spawn(world.mesh.stop());
+    assert_eq!(talk.hear().await.unwrap()["error"]["reason"], "SHUTTING_DOWN");
+    assert_eq!(talk.hear().await, None);
+    assert!(!timeout(LIMIT, stopped).await.unwrap().unwrap().is_failure());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_cannot_begin_is_an_ordinary_failure() {
     let world = World::start().await;
     let stream = |token: String, media: &str| {
