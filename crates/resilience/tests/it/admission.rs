@@ -53,7 +53,8 @@ async fn clones_share_one_gate_and_the_excess_waits_in_line() {
 
     go.notify_waiters();
     let answers = [first.await.unwrap().unwrap(), second.await.unwrap().unwrap()];
-    assert!(is_waiting(&mut third).await, "a place is taken until the body has ended");
+    assert!(is_waiting(&mut third).await);
+    assert_eq!(begun.available_permits(), 2, "a place is taken until the body has ended");
     for answer in answers {
         assert_eq!(read(answer).await.code(), Code::Ok);
     }
