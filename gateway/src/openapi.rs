@@ -7,7 +7,6 @@ mod operation;
 
 use std::sync::LazyLock;
 
-use serde_json::Value;
 use utoipa::openapi::{
     Components, ComponentsBuilder, Info, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, PathItem,
     PathsBuilder, Tag,
@@ -31,9 +30,7 @@ const API_KEY: &str = "apiKey";
 
 /// The document as it is served.
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
-    // By way of a value, whose members are in one order whatever the hash maps inside.
-    let value = serde_json::to_value(openapi()).unwrap_or(Value::Null);
-    let mut text = serde_json::to_string_pretty(&value).unwrap_or_default();
+    let mut text = openapi().to_pretty_json().unwrap_or_default();
     text.push('\n');
     text
 });
@@ -116,6 +113,12 @@ fn components(routes: &[Route]) -> Components {
     for doc in types {
         components = components.schema(doc.name.clone(), doc.schema.clone());
         components = components.schemas_from_iter(doc.nested.clone());
+    }
+    for (name, header) in operation::headers() {
+        components = components.header(name, header);
+    }
+    for (status, description) in operation::FAILURES {
+        components = components.response(operation::failure_name(status), operation::failure(description));
     }
     components.build()
 }

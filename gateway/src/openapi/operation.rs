@@ -6,7 +6,7 @@ use serde_json::json;
 use utoipa::{
     ToSchema as _,
     openapi::{
-        ContentBuilder, Ref, Required, Response, ResponseBuilder,
+        ContentBuilder, Ref, RefOr, Required, Response, ResponseBuilder,
         extensions::ExtensionsBuilder,
         header::{Header, HeaderBuilder},
         path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn},
@@ -83,69 +83,88 @@ fn idempotency_key(info: &Info) -> Option<Parameter> {
 }
 
 /// Every status that a request can be answered with: its own, and those that come with its facts.
-fn responses(info: &Info, doc: &Doc) -> BTreeMap<u16, Response> {
-    let mut all: BTreeMap<u16, Response> = derived(info).into_iter().map(|(s, d)| (s, failure(d))).collect();
+fn responses(info: &Info, doc: &Doc) -> BTreeMap<u16, RefOr<Response>> {
+    let mut all: BTreeMap<u16, RefOr<Response>> = derived(info)
+        .into_iter()
+        .map(|status| (status, Ref::from_response_name(failure_name(status)).into()))
+        .collect();
     for (status, answer) in &doc.answers {
         let response = match &answer.body {
             Some(body) => {
                 let content = ContentBuilder::new().schema(Some(reference(body))).build();
-                ResponseBuilder::new().description(answer.description).content(body.media, content).build()
+                described(answer.description).content(body.media, content).build()
             }
             None if *status >= 400 => failure(answer.description),
-            None => ResponseBuilder::new().description(answer.description).build(),
+            None => described(answer.description).build(),
         };
-        all.insert(*status, response);
-    }
-    for response in all.values_mut() {
-        response.headers.insert("x-request-id".into(), text("Of this request.").into());
-        if info.rate.is_some() {
-            response.headers.insert("RateLimit".into(), text("What is left of the quota.").into());
-            response.headers.insert("RateLimit-Policy".into(), text("The quota.").into());
-        }
+        all.insert(*status, response.into());
     }
     all
 }
 
-fn derived(info: &Info) -> Vec<(u16, &'static str)> {
-    let mut all = vec![
-        (400, "The request makes no sense."),
-        (414, "The path and query are too long."),
-        (431, "The headers are too large."),
-        (500, "A fault of the mesh."),
-        (503, "A part of the mesh is away for now."),
+/// A response with the headers that every answer may have.
+fn described(description: &str) -> ResponseBuilder {
+    headers().into_iter().fold(ResponseBuilder::new().description(description), |response, (name, _)| {
+        response.header_ref(name, Ref::new(format!("#/components/headers/{name}")))
+    })
+}
+
+/// Headers of every answer.
+pub(super) fn headers() -> [(&'static str, Header); 3] {
+    [
+        ("x-request-id", text("Of this request.")),
+        ("RateLimit", text("What is left of the quota, on routes that have one.")),
+        ("RateLimit-Policy", text("The quota, on routes that have one.")),
+    ]
+}
+
+/// The failures that routes have in common.
+pub(super) const FAILURES: [(u16, &str); 17] = [
+    (400, "The request makes no sense."),
+    (401, "No valid credentials."),
+    (403, "The token lacks the scope."),
+    (404, "There is no such object."),
+    (408, "The body came too slowly."),
+    (409, "Lost against a concurrent change, or a request with this idempotency key is in progress."),
+    (413, "The body is too large."),
+    (414, "The path and query are too long."),
+    (415, "The body is not of the type that is taken."),
+    (422, "The idempotency key was used with another body."),
+    (429, "Too many requests."),
+    (431, "The headers are too large."),
+    (499, "The call was cancelled."),
+    (500, "A fault of the mesh."),
+    (501, "A service does not know the method."),
+    (503, "A part of the mesh is away for now."),
+    (504, "The deadline has passed."),
+];
+
+/// Which of [`FAILURES`] a route has by its facts.
+fn derived(info: &Info) -> Vec<u16> {
+    let mut all = vec![400, 414, 431, 500, 503];
+    let has_body = info.body != BodyKind::None;
+    let cases: [(bool, &[u16]); 7] = [
+        (info.rate.is_some(), &[429]),
+        (matches!(info.access, Access::Scope(_)), &[401, 403]),
+        (!info.rpcs.is_empty(), &[499, 501, 504]),
+        (has_body, &[408, 413, 415]),
+        (info.idempotent, &[422]),
+        (info.method != http::Method::GET, &[409]),
+        (info.path.contains("{id}") || has_body, &[404]),
     ];
-    if info.rate.is_some() {
-        all.push((429, "Too many requests."));
-    }
-    if matches!(info.access, Access::Scope(_)) {
-        all.push((401, "No valid credentials."));
-        all.push((403, "The token lacks the scope."));
-    }
-    if !info.rpcs.is_empty() {
-        all.push((499, "The call was cancelled."));
-        all.push((501, "A service does not know the method."));
-        all.push((504, "The deadline has passed."));
-    }
-    if info.body != BodyKind::None {
-        all.push((415, "The body is not of the type that is taken."));
-        all.push((413, "The body is too large."));
-        all.push((408, "The body came too slowly."));
-    }
-    if info.idempotent {
-        all.push((422, "The idempotency key was used with another body."));
-    }
-    if info.method != http::Method::GET {
-        all.push((409, "Lost against a concurrent change."));
-    }
-    if info.path.contains("{id}") || info.body != BodyKind::None || info.rpcs.len() > 1 {
-        all.push((404, "There is no such object."));
-    }
+    all.extend(cases.iter().filter(|(applies, _)| *applies).flat_map(|(_, statuses)| *statuses));
     all
 }
 
-fn failure(description: &str) -> Response {
+/// Of a failure among the components.
+pub(super) fn failure_name(status: u16) -> String {
+    format!("Problem{status}")
+}
+
+/// A response with a problem.
+pub(super) fn failure(description: &str) -> Response {
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(Problem::name()))).build();
-    ResponseBuilder::new().description(description).content(PROBLEM_JSON, content).build()
+    described(description).content(PROBLEM_JSON, content).build()
 }
 
 fn text(description: &str) -> Header {
