@@ -191,6 +191,7 @@ impl Config {
         );
         let rates = Rates::read(reader);
         let listener = Listener::read(reader);
+        let profile = Profile::read(reader);
         let ports = ports?;
         Ok(Self {
             listen: ports.listen,
@@ -201,7 +202,8 @@ impl Config {
             trusted_proxies: proxies?,
             rates: rates?,
             listener: listener?,
-            ..Self::default()
+            profile: profile?,
+            recent_traces: None,
         })
     }
 }

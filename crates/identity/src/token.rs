@@ -17,6 +17,8 @@ mod verifier;
 
 use std::time::Duration;
 
+use mesh_config::{Reader, Reported};
+
 pub use claims::{Claims, InvalidScopes, Scopes};
 pub use clock::Clock;
 pub(crate) use clock::unix_seconds;
@@ -57,6 +59,18 @@ impl Default for Profile {
 }
 
 impl Profile {
+    /// Reads `QUIPU_TOKEN_ISSUER` and `QUIPU_TOKEN_AUDIENCE`, which must be the same for whoever issues and whoever
+    /// verifies.
+    ///
+    /// # Errors
+    /// When a value is faulty; the reader has recorded it.
+    pub fn read(reader: &mut Reader) -> Result<Self, Reported> {
+        let default = Self::default();
+        let issuer = reader.or("QUIPU_TOKEN_ISSUER", default.issuer, "claim `iss` of access tokens");
+        let audience = reader.or("QUIPU_TOKEN_AUDIENCE", default.audience, "claim `aud` of access tokens");
+        Ok(Self { issuer: issuer?, audience: audience?, leeway: default.leeway })
+    }
+
     /// Whether `claims` are for us and good at `now` (seconds since 1970).
     fn check(&self, claims: &Claims, now: u64) -> Result<(), &'static str> {
         let soon = now.saturating_add(self.leeway.as_secs());

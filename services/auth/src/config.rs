@@ -107,9 +107,7 @@ impl Config {
             span(reader, "QUIPU_AUTH_KEY_LIFE", 30 * DAY, "how long a key of QUIPU_AUTH_KEY_DIR signs");
         let hashing = read_hashing(reader);
         let admin = read_admin(reader);
-        let profile = Profile::default();
-        let issuer = reader.or("QUIPU_AUTH_ISSUER", profile.issuer, "claim `iss` of tokens");
-        let audience = reader.or("QUIPU_AUTH_AUDIENCE", profile.audience, "claim `aud` of tokens");
+        let profile = Profile::read(reader);
         let access =
             span(reader, "QUIPU_AUTH_ACCESS_LIFE", Duration::from_secs(600), "life of an access token");
         let access = access.and_then(|life| {
@@ -132,7 +130,7 @@ impl Config {
             key_life: key_life?,
             hashing: hashing?,
             admin: admin?,
-            profile: Profile { issuer: issuer?, audience: audience?, ..Profile::default() },
+            profile: profile?,
             access_life: access?,
             session_idle: idle?,
             session_life: life?,

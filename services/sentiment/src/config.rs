@@ -46,6 +46,7 @@ impl Config {
     /// When one is faulty; the reader has recorded each.
     pub fn read(reader: &mut Reader) -> Result<Self, Reported> {
         let listen = ListenConfig::read(reader, GRPC_PORT, ADMIN_PORT);
+        let profile = Profile::read(reader);
         let models = read_models(reader);
         let default_model = reader.or(
             "QUIPU_SENTIMENT_DEFAULT_MODEL",
@@ -72,7 +73,7 @@ impl Config {
             models: models?,
             default_model: default_model?,
             pool: PoolSize { workers: workers?, queue: queue? },
-            profile: Profile::default(),
+            profile: profile?,
         })
     }
 }
