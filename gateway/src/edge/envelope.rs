@@ -101,7 +101,7 @@ fn span(arrival: &Arrival, timer: &Timer, request: &Request) -> Span {
 }
 
 async fn answer(edge: &Inner, mut request: Request, next: Next) -> Response {
-    if let Err(failure) = hygiene::check_size(&request) {
+    if let Err(failure) = hygiene::check_host(&request).and_then(|()| hygiene::check_size(&request)) {
         return failure.into_response();
     }
     hygiene::strip(request.headers_mut());
@@ -221,7 +221,7 @@ mod tests {
             .route("/bare", get(|| async { StatusCode::BAD_GATEWAY }))
             .route("/conflict", get(|| async { (StatusCode::CONFLICT, "text of a library") }))
             .layer(from_fn_with_state(edge, envelope));
-        let request = http::Request::get(path).body(Body::empty()).unwrap();
+        let request = http::Request::get(path).header("host", "a").body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         let status = response.status();
         let bytes = response.into_body().collect().await.unwrap().to_bytes();

@@ -1,10 +1,10 @@
 //! Headers: how much of them is taken, which are never taken, and which every answer has.
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Version,
     header::{
-        CACHE_CONTROL, CONTENT_SECURITY_POLICY, FORWARDED, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, TE,
-        X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+        CACHE_CONTROL, CONTENT_SECURITY_POLICY, FORWARDED, HOST, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+        TE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
     },
 };
 
@@ -31,6 +31,15 @@ const INTERNAL_PREFIXES: [&str; 12] = [
     "x-tenant",
     "x-user",
 ];
+
+/// Refuses a request of HTTP/1.1 that does not name exactly one host (RFC 9112 §3.2).
+pub(crate) fn check_host<B>(request: &Request<B>) -> Result<(), Failure> {
+    let hosts = request.headers().get_all(HOST).iter().count();
+    if request.version() == Version::HTTP_11 && hosts != 1 {
+        return Err(Failure::bad_request("HOST_INVALID", "exactly one Host header is needed"));
+    }
+    Ok(())
+}
 
 /// Refuses a request whose target or headers are too long.
 pub(crate) fn check_size<B>(request: &Request<B>) -> Result<(), Failure> {

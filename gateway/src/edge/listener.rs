@@ -5,6 +5,10 @@
 use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
+use http::{
+    HeaderValue,
+    header::{CONNECTION, TRANSFER_ENCODING},
+};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -207,7 +211,14 @@ async fn answer(
 ) -> Result<http::Response<Sending>, Infallible> {
     let in_flight = watch.begin(request.version() == http::Version::HTTP_2);
     request.extensions_mut().insert(peer);
-    let response = router.oneshot(request.map(Body::new)).await?;
+    // hyper drops a Content-Length beside a Transfer-Encoding; whoever smuggles that way gets no second request read
+    // (RFC 9112 §6.1).
+    let is_last =
+        request.version() == http::Version::HTTP_11 && request.headers().contains_key(TRANSFER_ENCODING);
+    let mut response = router.oneshot(request.map(Body::new)).await?;
+    if is_last {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     Ok(response.map(|body| Sending::new(body, in_flight)))
 }
 
