@@ -20,6 +20,9 @@ pub(crate) enum Command {
         /// Data folder of the local mesh, which holds its certificate authority.
         #[arg(long, default_value = ".quipu")]
         data: PathBuf,
+        /// Policy file that the mesh was started with [default: the built-in policy].
+        #[arg(long)]
+        policy: Option<PathBuf>,
         /// How long the identity is good.
         #[arg(long, default_value = "24h")]
         ttl: Seconds,
@@ -27,11 +30,11 @@ pub(crate) enum Command {
 }
 
 pub(crate) fn run(command: Command) -> Result<(), String> {
-    let Command::Issue { name, out, data, ttl } = command;
+    let Command::Issue { name, out, data, policy, ttl } = command;
     if ttl.0 > MAX_TTL {
         return Err(format!("--ttl: at most {} days", MAX_TTL.as_secs() / 86_400));
     }
-    let authority = Authority::open(&data, None).map_err(|e| chain(&e))?;
+    let authority = Authority::open(&data, policy.as_deref()).map_err(|e| chain(&e))?;
     let files = authority.write_identity(&name, &out, ttl.0).map_err(|e| chain(&e))?;
     for file in files {
         println!("wrote {}", file.display());

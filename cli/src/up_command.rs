@@ -68,9 +68,16 @@ async fn serve(args: &UpArgs, telemetry: &Telemetry, began: Instant) -> ExitCode
         Ok(mesh) => mesh,
         Err(e) => return fail(&chain(&e)),
     };
-    let text = greeting(&mesh, &options, began);
+    let text = greeting(&mesh, &options);
     mesh.serve(&lifecycle);
-    print!("{text}");
+    if ready(&lifecycle).await {
+        println!(
+            "Quipu is ready after {} ms; data in {}\n",
+            began.elapsed().as_millis(),
+            args.data.display()
+        );
+        print!("{text}");
+    }
     let outcome = lifecycle.run_to_completion().await;
     println!("stopped");
     outcome.into()
@@ -99,11 +106,19 @@ fn fail(message: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Waits until every service can do its work, or until the mesh ends before that.
+async fn ready(lifecycle: &Lifecycle) -> bool {
+    let mut readiness = lifecycle.readiness().subscribe();
+    tokio::select! {
+        ready = readiness.wait_for(|ready| *ready) => ready.is_ok(),
+        () = lifecycle.draining() => false,
+    }
+}
+
 /// The table that a person needs to go on.
-fn greeting(mesh: &LocalMesh, options: &Options, began: Instant) -> String {
+fn greeting(mesh: &LocalMesh, options: &Options) -> String {
     use std::fmt::Write as _;
-    let mut text =
-        format!("Quipu is up in {} ms; data in {}\n\n", began.elapsed().as_millis(), options.data.display());
+    let mut text = String::new();
     for Part { name, address, admin } in mesh.parts() {
         let protocol = if *name == "gateway" { "http" } else { "grpc" };
         let _ = writeln!(text, "  {name:<10} {protocol} {address:<22} admin http {admin}");

@@ -359,8 +359,8 @@ pub mod sentiment_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// AnalyzeBatch answers for 1 to 256 texts, in the order of the request. A text that is invalid gets an error in its
-        /// place and does not fail the others.
+        /// AnalyzeBatch answers for 1 to 256 texts of together at most 4,128,768 bytes (131,072 with explanations), in the
+        /// order of the request. A text that is invalid gets an error in its place and does not fail the others.
         pub async fn analyze_batch(
             &mut self,
             request: impl tonic::IntoRequest<super::AnalyzeBatchRequest>,
@@ -392,7 +392,7 @@ pub mod sentiment_service_client {
         }
         /// AnalyzeStream answers each text as it comes, in order, while the caller is still sending. A text that is invalid
         /// gets an error in its place and the stream goes on. The stream ends when the caller has ended its side and the
-        /// last answer was sent.
+        /// last answer was sent, after ten minutes, or after thirty seconds of silence.
         pub async fn analyze_stream(
             &mut self,
             request: impl tonic::IntoStreamingRequest<
@@ -471,8 +471,8 @@ pub mod sentiment_service_server {
             &self,
             request: tonic::Request<super::AnalyzeRequest>,
         ) -> std::result::Result<tonic::Response<super::AnalyzeResponse>, tonic::Status>;
-        /// AnalyzeBatch answers for 1 to 256 texts, in the order of the request. A text that is invalid gets an error in its
-        /// place and does not fail the others.
+        /// AnalyzeBatch answers for 1 to 256 texts of together at most 4,128,768 bytes (131,072 with explanations), in the
+        /// order of the request. A text that is invalid gets an error in its place and does not fail the others.
         async fn analyze_batch(
             &self,
             request: tonic::Request<super::AnalyzeBatchRequest>,
@@ -488,7 +488,7 @@ pub mod sentiment_service_server {
             + 'static;
         /// AnalyzeStream answers each text as it comes, in order, while the caller is still sending. A text that is invalid
         /// gets an error in its place and the stream goes on. The stream ends when the caller has ended its side and the
-        /// last answer was sent.
+        /// last answer was sent, after ten minutes, or after thirty seconds of silence.
         async fn analyze_stream(
             &self,
             request: tonic::Request<tonic::Streaming<super::AnalyzeStreamRequest>>,
