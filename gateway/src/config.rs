@@ -178,7 +178,13 @@ impl Config {
             "QUIPU_GATEWAY_TLS_DIR",
             "folder with tls.crt and tls.key for the REST port; without it plain HTTP is served",
         );
-        let redis_url = reader.secret("QUIPU_REDIS_URL", "redis://… shared by all replicas of the gateway");
+        let redis_url =
+            match reader.secret("QUIPU_REDIS_URL", "redis://… shared by all replicas of the gateway") {
+                Ok(Some(url)) if redis::Client::open(url.expose()).is_err() => {
+                    reader.check("QUIPU_REDIS_URL", Err("is not a URL such as redis://host:6379/0"))
+                }
+                read => read,
+            };
         let origins = reader.or(
             "QUIPU_GATEWAY_CORS_ORIGINS",
             Origins::default(),
@@ -301,9 +307,10 @@ mod tests {
             ("QUIPU_GATEWAY_CORS_ORIGINS", "*"),
             ("QUIPU_GATEWAY_TRUSTED_PROXIES", "everybody"),
             ("QUIPU_GATEWAY_MAX_CONNECTIONS", "0"),
+            ("QUIPU_REDIS_URL", "http://redis"),
         ]);
         assert!(Config::read(&mut reader).is_err());
         let faults = reader.finish().unwrap_err();
-        assert_eq!(faults.0.len(), 4, "{faults:?}");
+        assert_eq!(faults.0.len(), 5, "{faults:?}");
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use mesh_error::{BoxError, Error};
+use mesh_error::{BoxError, Error, Kind};
 use rustls::{ServerConfig, pki_types::pem::PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
@@ -26,7 +26,11 @@ pub(crate) struct PublicTls {
 impl PublicTls {
     /// Reads `tls.crt` and `tls.key`.
     pub(crate) fn from_dir(dir: &Path) -> Result<Self, Error> {
-        let config = load(dir).map_err(Error::internal)?;
+        let config = load(dir).map_err(|error| {
+            let place = dir.display();
+            let message = format!("cannot use tls.crt and tls.key in {place}: {error}");
+            Error::new(Kind::FailedPrecondition, "TLS_FILES_INVALID", message)
+        })?;
         Ok(Self { dir: dir.to_owned(), config: Arc::new(ArcSwap::from_pointee(config)) })
     }
 
@@ -74,4 +78,46 @@ fn load(dir: &Path) -> Result<ServerConfig, BoxError> {
         .with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_identity::{DevCa, SpiffeId, TrustDomain};
+
+    use super::*;
+
+    fn issue(ca: &DevCa, dir: &Path) {
+        let domain: TrustDomain = "quipu.local".parse().unwrap();
+        let id = SpiffeId::workload(&domain, "quipu", "gateway").unwrap();
+        ca.issue(&id, Duration::from_secs(3600)).unwrap().write(dir, "tls").unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn new_files_are_taken_up_and_torn_ones_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let ca = DevCa::new(&"quipu.local".parse().unwrap()).unwrap();
+        issue(&ca, dir.path());
+        let tls = PublicTls::from_dir(dir.path()).unwrap();
+        let stop = CancellationToken::new();
+        let watch = tokio::spawn(tls.clone().watch(stop.clone()));
+        let rest = || tokio::time::sleep(2 * EVERY);
+        rest().await;
+        let first = tls.config.load_full();
+        issue(&ca, dir.path());
+        rest().await;
+        let second = tls.config.load_full();
+        assert!(!Arc::ptr_eq(&first, &second));
+        std::fs::write(dir.path().join("tls.key"), "torn").unwrap();
+        rest().await;
+        assert!(Arc::ptr_eq(&second, &tls.config.load_full()));
+        stop.cancel();
+        watch.await.unwrap();
+    }
+
+    #[test]
+    fn files_that_are_not_there_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = PublicTls::from_dir(dir.path()).err().unwrap();
+        assert!(error.message().contains("tls.crt"), "{error}");
+    }
 }
