@@ -119,6 +119,9 @@ impl AuthService for Grpc {
         let auth = self.auth()?;
         let asked = request.into_inner();
         let issued_at = convert::issued_at(asked.issued_at).map_err(refuse)?;
+        if ![&asked.session_id, &asked.user_id].into_iter().all(|id| convert::is_id(id)) {
+            return Ok(Response::new(pb::CheckSessionResponse { active: false }));
+        }
         let active = auth.feed().is_active(&asked.session_id, &asked.user_id, issued_at).await;
         answer(active.map(|active| pb::CheckSessionResponse { active }))
     }
@@ -160,7 +163,7 @@ impl AuthService for Grpc {
     async fn end_session(&self, request: Request<pb::EndSessionRequest>) -> Answer<pb::EndSessionResponse> {
         let auth = self.auth()?;
         let caller = convert::caller(&request).map_err(refuse)?;
-        let id = request.into_inner().session_id;
+        let id = convert::id(request.into_inner().session_id, "session").map_err(refuse)?;
         let done = run_to_end(async move { auth.end_session(&caller, &id).await }).await;
         answer(done.map(|()| pb::EndSessionResponse {}))
     }
@@ -202,7 +205,7 @@ impl AuthService for Grpc {
     ) -> Answer<pb::RevokeApiKeyResponse> {
         let auth = self.auth()?;
         let caller = convert::caller(&request).map_err(refuse)?;
-        let id = request.into_inner().api_key_id;
+        let id = convert::id(request.into_inner().api_key_id, "API key").map_err(refuse)?;
         let done = run_to_end(async move { auth.revoke_api_key(&caller, &id).await }).await;
         answer(done.map(|()| pb::RevokeApiKeyResponse {}))
     }
@@ -235,7 +238,8 @@ impl AuthService for Grpc {
     }
 
     async fn get_user(&self, request: Request<pb::GetUserRequest>) -> Answer<pb::GetUserResponse> {
-        let user = self.auth()?.get_user(&request.get_ref().user_id).await;
+        let id = convert::id(request.into_inner().user_id, "user").map_err(refuse)?;
+        let user = self.auth()?.get_user(&id).await;
         answer(user.map(|user| pb::GetUserResponse { user: Some(convert::user(user)) }))
     }
 

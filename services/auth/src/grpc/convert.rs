@@ -12,7 +12,7 @@ use prost_types::Timestamp;
 use tonic::Request;
 
 use crate::audit::Actor;
-use crate::domain::{Client, Email, Password, Roles, api_key, text};
+use crate::domain::{Client, Email, Password, Roles, api_key, base62, refresh, text};
 use crate::service::{Caller, Changes, Exchanged, NewAccount, NewKey, PageRequest, TokenPair};
 use crate::store::api_keys::ApiKey;
 use crate::store::sessions::Session;
@@ -123,7 +123,17 @@ pub(super) fn changes(request: pb::UpdateUserRequest) -> Result<(String, Changes
         violations.push("update_mask", "must name \"roles\", \"disabled\" or both");
     }
     violations.finish()?;
-    Ok((request.user_id, changes))
+    Ok((id(request.user_id, "user")?, changes))
+}
+
+/// The id of an object. What is no id of ours names nothing; it never reaches the database.
+pub(super) fn id(id: String, what: &'static str) -> Result<String> {
+    if is_id(&id) { Ok(id) } else { Err(Error::not_found(what)) }
+}
+
+/// Whether it could be one of ours.
+pub(super) fn is_id(id: &str) -> bool {
+    base62::is_valid(id, base62::length(refresh::ID_BYTES))
 }
 
 pub(super) fn page(size: i32, token: String) -> Result<PageRequest> {

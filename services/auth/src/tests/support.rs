@@ -98,7 +98,11 @@ impl Fixture {
         keys: KeyStore,
         hashing: HashSettings,
     ) -> Self {
-        let config = StoreConfig::new(url.parse().unwrap());
+        let mut config = StoreConfig::new(url.parse().unwrap());
+        // The machine that tests may be busy; what happens when there is no connection in time is tested with the store.
+        config.acquire_timeout = std::time::Duration::from_secs(20);
+        config.lock_timeout = std::time::Duration::from_secs(20);
+        config.statement_timeout = std::time::Duration::from_secs(20);
         let db = Db::connect(&config).await.unwrap();
         let store = Store::new(db.clone());
         store.migrate().await.unwrap();

@@ -14,6 +14,7 @@ on_both!(
     fifty_refreshes_at_once_agree,
     an_administrator_lists_pages_and_disables,
     the_public_keys_are_public,
+    odd_ids_name_nothing,
 );
 
 async fn a_person_registers_signs_in_and_out(fixture: Fixture) {
@@ -150,5 +151,46 @@ async fn the_public_keys_are_public(fixture: Fixture) {
     assert_eq!(keys.len(), 1);
     for part in ["d", "p", "q", "k"] {
         assert!(keys.iter().all(|key| key.get(part).is_none()), "{part}");
+    }
+}
+
+async fn odd_ids_name_nothing(fixture: Fixture) {
+    let ana = fixture.signed_in("ana").await.access_token;
+    let root = fixture.login("root", PASSWORD).await.unwrap().access_token;
+    let mut gateway = fixture.gateway.clone();
+    let unknown = "0".repeat(22);
+    let long = "0".repeat(30_000);
+    for id in ["", "\0", "a\0b", "%00", "../x", "' OR 1=1 --", "é", &unknown, &long] {
+        let session = pb::EndSessionRequest { session_id: id.to_owned() };
+        let session = gateway.end_session(fixture.with_token(&ana, session)).await.unwrap_err();
+        let key = pb::RevokeApiKeyRequest { api_key_id: id.to_owned() };
+        let key = gateway.revoke_api_key(fixture.with_token(&ana, key)).await.unwrap_err();
+        let user = pb::GetUserRequest { user_id: id.to_owned() };
+        let user = gateway.get_user(fixture.with_token(&root, user)).await.unwrap_err();
+        for refused in [session, key, user] {
+            assert_eq!(refused.code(), Code::NotFound, "{id:?}: {refused:?}");
+        }
+        let check = pb::CheckSessionRequest {
+            session_id: id.to_owned(),
+            user_id: id.to_owned(),
+            issued_at: Some(prost_types::Timestamp { seconds: i64::MAX, nanos: -1 }),
+        };
+        assert!(!gateway.check_session(check).await.unwrap().into_inner().active);
+    }
+    for text in ["\0", "a\0b", "\u{2028}", "\u{feff}"] {
+        let login = fixture.login(text, text).await.unwrap_err();
+        assert_eq!(login.code(), Code::InvalidArgument, "{text:?}");
+        let verify = pb::VerifyApiKeyRequest { api_key: text.to_owned() };
+        assert_eq!(gateway.verify_api_key(verify).await.unwrap_err().code(), Code::Unauthenticated);
+        assert_eq!(fixture.refresh(text).await.unwrap_err().code(), Code::Unauthenticated);
+        let name = pb::CreateApiKeyRequest {
+            name: text.to_owned(),
+            scopes: vec![text.to_owned()],
+            expires_at: Some(prost_types::Timestamp { seconds: i64::MIN, nanos: i32::MIN }),
+        };
+        assert_eq!(
+            gateway.create_api_key(fixture.with_token(&ana, name)).await.unwrap_err().code(),
+            Code::InvalidArgument
+        );
     }
 }

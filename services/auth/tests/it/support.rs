@@ -39,7 +39,9 @@ pub(crate) struct Fixture {
 pub(crate) fn config(url: &str) -> Config {
     let pem = SigningKey::generate().unwrap().to_pkcs8_pem().unwrap().to_string();
     let admin = AdminSeed::Given { email: ADMIN.to_owned(), password: Secret::from(PASSWORD.to_owned()) };
-    let store = StoreConfig::new(url.parse().unwrap());
+    let mut store = StoreConfig::new(url.parse().unwrap());
+    // The machine that tests may be busy; what happens when there is no connection in time is tested with the store.
+    store.acquire_timeout = PATIENCE;
     let mut config = Config::new(ListenConfig::loopback(), store, KeyStore::Given(Secret::from(pem)), admin);
     config.hashing = HashSettings { memory_kib: 64, iterations: 1, lanes: 1, threads: 2, queue: 200 };
     config

@@ -43,7 +43,7 @@ fn scopes_are_single_words_and_may_repeat() {
 #[test]
 fn a_mask_names_known_fields_only_and_at_least_one() {
     let update = |paths: &[&str], roles: &[&str]| pb::UpdateUserRequest {
-        user_id: "u".to_owned(),
+        user_id: "0".repeat(22),
         roles: roles.iter().map(|role| (*role).to_owned()).collect(),
         disabled: true,
         update_mask: Some(prost_types::FieldMask {
