@@ -8,6 +8,8 @@ use std::time::Duration;
 use mesh_config::{Reader, Reported, Seconds, Secret};
 use sqlx::postgres::PgConnectOptions;
 
+use crate::statement::LONGEST;
+
 /// Settings of one database.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
@@ -143,7 +145,8 @@ fn limit(
     what: &'static str,
 ) -> Result<Duration, Reported> {
     let value = reader.or(name, Seconds(Duration::from_millis(millis)), what)?;
-    let valid = if value.0.is_zero() { Err("must be more than zero") } else { Ok(value.0) };
+    let fits = !value.0.is_zero() && value.0 < LONGEST;
+    let valid = if fits { Ok(value.0) } else { Err("must be more than zero and less than 10s") };
     reader.check(name, valid)
 }
 

@@ -9,7 +9,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 
 use crate::config::StoreConfig;
 
-/// For the connection that a migration runs on.
+/// For the connection that a migration runs on, and for a look at one that comes back.
 const CONNECT: Duration = Duration::from_secs(2);
 
 pub(crate) fn pool(options: &PgConnectOptions, config: &StoreConfig) -> PgPool {
@@ -31,7 +31,7 @@ pub(crate) fn pool(options: &PgConnectOptions, config: &StoreConfig) -> PgPool {
         .idle_timeout(Duration::from_secs(5 * 60))
         // A server that restarted is noticed before a caller gets the dead connection.
         .test_before_acquire(true)
-        .after_release(|connection, _| Box::pin(is_clean(connection)))
+        .after_release(|connection, _| Box::pin(is_clean_in_time(connection)))
         .connect_lazy_with(options)
 }
 
@@ -41,6 +41,11 @@ pub(crate) fn unhurried(pool: &PgPool) -> PgPool {
     // The last value of a setting counts.
     let options = options.options([("statement_timeout", "600000"), ("lock_timeout", "60000")]);
     PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT).connect_lazy_with(options)
+}
+
+/// As [`is_clean`], but a server that has fallen silent must not keep the connection's place in the pool.
+async fn is_clean_in_time(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    tokio::time::timeout(CONNECT, is_clean(connection)).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 /// Whether a connection that comes back is outside of any transaction. The driver may believe so wrongly when a `begin`

@@ -1,12 +1,16 @@
 //! One statement: its span, its metrics, its error.
 
 use std::future::Future;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use crate::error::StoreError;
+use crate::error::{StoreError, StoreErrorKind};
+
+/// No statement runs longer, not even when the server has fallen silent: its own limit ([`crate::StoreConfig::statement_timeout`],
+/// which is shorter) then says nothing. A change that goes on after its caller left must not wait for ever either.
+pub(crate) const LONGEST: Duration = Duration::from_secs(10);
 
 /// Which database, by OpenTelemetry's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +37,7 @@ impl System {
 ///
 /// # Errors
 ///
-/// The driver's error, classified.
+/// The driver's error, classified; `Unavailable` when there is no answer at all.
 pub async fn statement<T>(
     summary: &'static str,
     system: System,
@@ -49,7 +53,10 @@ pub async fn statement<T>(
         db.query.summary = summary,
     );
     let begun = Instant::now();
-    let result = run.instrument(span.clone()).await.map_err(StoreError::from);
+    let result = match tokio::time::timeout(LONGEST, run.instrument(span.clone())).await {
+        Ok(result) => result.map_err(StoreError::from),
+        Err(silent) => Err(StoreError::new(StoreErrorKind::Unavailable, silent)),
+    };
     let failure = result.as_ref().err().map_or("", |error| error.kind().name());
     if !failure.is_empty() {
         span.record("otel.status_code", "ERROR");

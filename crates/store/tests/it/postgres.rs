@@ -198,3 +198,28 @@ async fn doubles_are_unique_and_errors_say_nothing_of_the_server() {
     let public = mesh_error::Error::from(double).to_string();
     assert!(!public.contains("canary") && !public.contains("127.0.0.1"), "{public}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_falls_silent_holds_nothing_for_ever() {
+    let cluster = Postgres::shared().await.unwrap();
+    let upstream = SocketAddr::from(([127, 0, 0, 1], cluster.port()));
+    let proxy = FaultProxy::start(upstream).await.unwrap();
+    let url = cluster
+        .database()
+        .await
+        .unwrap()
+        .url()
+        .replace(&cluster.port().to_string(), &proxy.addr().port().to_string());
+    let mut config = StoreConfig::new(url.parse().unwrap());
+    config.max_connections = 1;
+    let db = Db::connect(&config).await.unwrap();
+    let mut tx = db.begin().await.unwrap();
+    proxy.set(Fault::BlackHole);
+    let waiting = on!(tx.conn(), "SELECT 1", |e| sqlx::query("SELECT 1").execute(e).await.map(drop));
+    assert_eq!(waiting.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    drop(tx);
+    proxy.set(Fault::Reset);
+    proxy.set(Fault::None);
+    let healed = async { while db.ping().await.is_err() {} };
+    tokio::time::timeout(PATIENCE, healed).await.unwrap();
+}

@@ -39,7 +39,9 @@ async fn a_service_may_start_before_its_database() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_is_unavailable_and_ends() {
     let (proxy, database, url) = proxied().await;
-    let fixture = Fixture::start(config(&url), database.url(), None).await;
+    let mut config = config(&url);
+    config.store.acquire_timeout = Duration::from_millis(500);
+    let fixture = Fixture::start(config, database.url(), None).await;
     fixture.register("ana").await.unwrap();
     for fault in [Fault::Reset, Fault::BlackHole] {
         proxy.set(fault);
