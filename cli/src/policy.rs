@@ -18,9 +18,12 @@ pub(crate) enum Command {
     Render {
         #[command(flatten)]
         file: File,
-        /// Folder to write to.
-        #[arg(long)]
+        /// Folder to write the objects to, one file each.
+        #[arg(long, conflicts_with = "checkout")]
         out: Option<PathBuf>,
+        /// Checkout of the project: bring its committed objects and call graph up to date.
+        #[arg(long)]
+        checkout: Option<PathBuf>,
     },
     /// Say whether CALLER may call METHOD, and which line decides.
     Explain {
@@ -58,12 +61,13 @@ pub(crate) fn run(command: Command) -> Result<(), String> {
             let policy = file.load()?;
             println!("ok: {} workloads, {} rules", policy.workloads().len(), policy.calls().len());
         }
-        Command::Render { file, out: None } => {
+        Command::Render { file, out: Some(folder), .. } => write(&file.load()?, &folder)?,
+        Command::Render { file, checkout: Some(root), .. } => update(&file.load()?, &root)?,
+        Command::Render { file, .. } => {
             for (_, text) in render::manifests(&file.load()?) {
                 print!("---\n{text}");
             }
         }
-        Command::Render { file, out: Some(folder) } => write(&file.load()?, &folder)?,
         Command::Explain { caller, method, file } => println!("{}", file.load()?.explain(&caller, &method)),
         Command::Graph(file) => print!("{}", render::mermaid(&file.load()?)),
     }
@@ -77,5 +81,14 @@ fn write(policy: &Policy, folder: &Path) -> Result<(), String> {
         fs::write(&path, text).map_err(|e| format!("{}: {}", path.display(), chain(&e)))?;
         println!("wrote {}", path.display());
     }
+    Ok(())
+}
+
+fn update(policy: &Policy, root: &Path) -> Result<(), String> {
+    let changed = render::write(root, policy).map_err(|e| format!("{}: {}", root.display(), chain(&e)))?;
+    for path in &changed {
+        println!("changed {}", path.display());
+    }
+    println!("{} files changed", changed.len());
     Ok(())
 }

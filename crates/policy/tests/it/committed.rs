@@ -7,7 +7,7 @@ use crate::support::{mesh, root};
 #[test]
 fn the_committed_renderings_are_fresh() {
     let drift = render::drift(&root(), &mesh()).unwrap();
-    assert!(drift.is_empty(), "run `quipu policy render`:\n{}", drift.join("\n"));
+    assert!(drift.is_empty(), "run `cargo run -- policy render --checkout .`:\n{}", drift.join("\n"));
 }
 
 #[test]
