@@ -449,7 +449,7 @@ pub mod auth_service_client {
     /// AuthService owns who a person or a program is. Passwords and keys are exchanged here for short access tokens (JWT,
     /// RFC 9068, EdDSA), which every service verifies by itself with the keys of GetJwks.
     ///
-    /// The user of a call is the one whose access token travels in the `authorization` metadata ("Bearer <token>"). Methods
+    /// The user of a call is the one whose access token travels in the `authorization` metadata ("Bearer TOKEN"). Methods
     /// of accounts act on that user; no request names a user but those of administrators.
     ///
     /// Errors carry google.rpc details: ErrorInfo (domain "quipu", a stable reason), BadRequest (each field that is wrong),
@@ -1176,7 +1176,7 @@ pub mod auth_service_server {
     /// AuthService owns who a person or a program is. Passwords and keys are exchanged here for short access tokens (JWT,
     /// RFC 9068, EdDSA), which every service verifies by itself with the keys of GetJwks.
     ///
-    /// The user of a call is the one whose access token travels in the `authorization` metadata ("Bearer <token>"). Methods
+    /// The user of a call is the one whose access token travels in the `authorization` metadata ("Bearer TOKEN"). Methods
     /// of accounts act on that user; no request names a user but those of administrators.
     ///
     /// Errors carry google.rpc details: ErrorInfo (domain "quipu", a stable reason), BadRequest (each field that is wrong),
