@@ -7,6 +7,7 @@
 mod error;
 mod generation;
 mod material;
+mod trust;
 mod verify;
 mod watch;
 

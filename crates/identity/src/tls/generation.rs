@@ -10,22 +10,23 @@ use std::{
 };
 
 use rustls::{
-    ClientConfig, RootCertStore, ServerConfig,
+    ClientConfig, ServerConfig,
     client::Resumption,
     crypto::{CryptoProvider, aws_lc_rs},
     server::NoServerSessionStorage,
     sign::{CertifiedKey, SingleCertAndKey},
     version::TLS13,
 };
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls_pki_types::UnixTime;
 
 use super::{
     Material, TlsError,
-    verify::{ClientVerifier, ServerVerifier},
+    trust::Trust,
+    verify::{ClientVerifier, Roots, ServerVerifier},
 };
 use crate::{
     spiffe::SpiffeId,
-    svid::{Peer, SvidError, expiry, verify_leaf_at, verify_signer},
+    svid::{Peer, SvidError, verify_leaf_at},
 };
 
 /// gRPC speaks HTTP/2 and nothing else.
@@ -38,7 +39,7 @@ pub(super) struct Generation {
     pub(super) digest: [u8; 32],
     pub(super) server: Arc<ServerConfig>,
     provider: Arc<CryptoProvider>,
-    roots: Arc<RootCertStore>,
+    roots: Arc<Roots>,
     /// Expects the workload itself; the configuration for another one differs in the verifier only.
     template: ClientConfig,
     /// As many as there are workloads that this one calls.
@@ -51,7 +52,7 @@ impl Generation {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let leaf = material.chain.first().ok_or(SvidError::Missing)?;
         let own = verify_leaf_at(leaf, now)?;
-        let roots = Arc::new(trusted(&material.roots, now)?);
+        let roots = Arc::new(Trust::new(&material.roots, now)?);
         let itself = Arc::new(ServerVerifier::new(own.id.clone(), roots.clone(), &provider));
         let intermediates = material.chain.get(1..).unwrap_or_default();
         itself.verify(leaf, intermediates, unix_time(now)).map_err(TlsError::Chain)?;
@@ -82,20 +83,6 @@ impl Generation {
     }
 }
 
-/// The roots to trust. Webpki never looks at the dates of a root, so those that ended are left out here.
-fn trusted(roots: &[CertificateDer<'static>], now: SystemTime) -> Result<RootCertStore, TlsError> {
-    let mut store = RootCertStore::empty();
-    for (root, number) in roots.iter().zip(1..) {
-        let not_after = verify_signer(root).and_then(|()| expiry(root));
-        if not_after.map_err(|source| TlsError::Root { number, source })? < now {
-            tracing::warn!(number, "a root in ca.crt is expired and not trusted any more");
-            continue;
-        }
-        store.add(root.clone()).map_err(TlsError::RootStore)?;
-    }
-    if store.is_empty() { Err(TlsError::RootsExpired) } else { Ok(store) }
-}
-
 fn certified(material: Material, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
     let key = provider.key_provider.load_private_key(material.key).map_err(TlsError::Key)?;
     let certified = CertifiedKey::new(material.chain, key);
@@ -106,11 +93,11 @@ fn certified(material: Material, provider: &CryptoProvider) -> Result<CertifiedK
 
 fn server_config(
     provider: &Arc<CryptoProvider>,
-    roots: &Arc<RootCertStore>,
+    roots: &Roots,
     own: &Peer,
     identity: Arc<SingleCertAndKey>,
 ) -> Result<ServerConfig, TlsError> {
-    let verifier = ClientVerifier::new(own.id.trust_domain().clone(), roots.clone(), provider.clone())?;
+    let verifier = ClientVerifier::new(own.id.trust_domain().clone(), roots, provider)?;
     let mut config = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&TLS13])
         .map_err(TlsError::Config)?

@@ -23,21 +23,25 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
+use super::trust::Trust;
 use crate::{
     spiffe::{SpiffeId, TrustDomain},
     svid::{Peer, SvidError, verify_leaf_at, verify_signer},
 };
 
+/// The roots, as they fall due.
+pub(super) type Roots = Trust<Arc<RootCertStore>>;
+
 /// A client's check: the server is exactly the expected workload.
 #[derive(Debug)]
 pub(super) struct ServerVerifier {
     expected: SpiffeId,
-    roots: Arc<RootCertStore>,
+    roots: Arc<Roots>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl ServerVerifier {
-    pub(super) fn new(expected: SpiffeId, roots: Arc<RootCertStore>, provider: &CryptoProvider) -> Self {
+    pub(super) fn new(expected: SpiffeId, roots: Arc<Roots>, provider: &CryptoProvider) -> Self {
         Self { expected, roots, algorithms: provider.signature_verification_algorithms }
     }
 
@@ -49,8 +53,9 @@ impl ServerVerifier {
         now: UnixTime,
     ) -> Result<(), Error> {
         let parsed = ParsedCertificate::try_from(leaf)?;
+        let roots = self.roots.at(system_time(now))?;
         let algorithms = self.algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, intermediates, now, algorithms)?;
+        verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, algorithms)?;
         let found = verify_svid(leaf, intermediates, now)?.id;
         if found != self.expected {
             return Err(refused(SvidError::UnexpectedId { expected: self.expected.clone(), found }));
@@ -98,26 +103,27 @@ impl ServerCertVerifier for ServerVerifier {
 #[derive(Debug)]
 pub(super) struct ClientVerifier {
     trust_domain: TrustDomain,
-    chain: Arc<dyn ClientCertVerifier>,
+    chains: Trust<Arc<dyn ClientCertVerifier>>,
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl ClientVerifier {
     pub(super) fn new(
         trust_domain: TrustDomain,
-        roots: Arc<RootCertStore>,
-        provider: Arc<CryptoProvider>,
+        roots: &Roots,
+        provider: &Arc<CryptoProvider>,
     ) -> Result<Self, VerifierBuilderError> {
-        // Without hints a client sends its one certificate, whatever its CA's name is in the middle of a rotation.
-        let chain = WebPkiClientVerifier::builder_with_provider(roots, provider)
-            .clear_root_hint_subjects()
-            .build()?;
-        Ok(Self { trust_domain, chain })
+        let chains = roots.map(|roots| {
+            WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone()).build()
+        })?;
+        Ok(Self { trust_domain, chains, algorithms: provider.signature_verification_algorithms })
     }
 }
 
 impl ClientCertVerifier for ClientVerifier {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.chain.root_hint_subjects()
+        // Without hints a client sends its one certificate, whatever its CA's name is in the middle of a rotation.
+        &[]
     }
 
     fn verify_client_cert(
@@ -126,7 +132,8 @@ impl ClientCertVerifier for ClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verified = self.chain.verify_client_cert(leaf, intermediates, now)?;
+        let chain = self.chains.at(system_time(now))?;
+        let verified = chain.verify_client_cert(leaf, intermediates, now)?;
         let found = verify_svid(leaf, intermediates, now)?.id;
         if *found.trust_domain() != self.trust_domain {
             return Err(refused(SvidError::ForeignTrustDomain {
@@ -152,11 +159,11 @@ impl ClientCertVerifier for ClientVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain.verify_tls13_signature(message, certificate, signature)
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chain.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 

@@ -20,34 +20,38 @@ use super::{
 const SHORTEST: Duration = Duration::from_millis(10);
 
 impl Tls {
-    /// Looks at the files in `dir` every `every` (1 s is usual) until `stop`, and reloads when their content changed.
+    /// Looks at the files in `dir` every `every` (half a second is usual) until `stop`, and reloads when their content
+    /// changed. What is found counts when two looks in a row find it, so that files which are just being written do not
+    /// come into force by halves.
     ///
     /// A version that is refused (torn, of another identity, not yet valid…) is tried again at each poll, because time
     /// alone may make it good, but it is counted and logged once.
     pub async fn watch(self, dir: PathBuf, every: Duration, stop: CancellationToken) {
         let mut ticks = interval(every.max(SHORTEST));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut seen = Seen::Nothing;
+        let (mut last, mut seen) = (None, Seen::Nothing);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = ticks.tick() => seen = self.poll(&dir, seen).await,
+                _ = ticks.tick() => {
+                    let path = dir.clone();
+                    // A failure to join: the runtime is shutting down.
+                    let Ok(found) = tokio::task::spawn_blocking(move || Files::read(&path)).await else { return };
+                    let digest = found.as_ref().ok().map(Files::digest);
+                    if last.replace(digest) == Some(digest) {
+                        seen = self.take(&dir, found, digest, seen);
+                    }
+                }
             }
         }
     }
 
-    async fn poll(&self, dir: &Path, seen: Seen) -> Seen {
-        let path = dir.to_owned();
-        let read = tokio::task::spawn_blocking(move || Files::read(&path)).await;
-        let (digest, outcome) = match read {
-            // The runtime is shutting down.
-            Err(_) => return seen,
-            Ok(Err(error)) => (None, Err(error)),
-            Ok(Ok(files)) if seen == Seen::Good(files.digest()) => return seen,
-            Ok(Ok(files)) => {
-                (Some(files.digest()), files.parse().and_then(|material| self.replace_by(material)))
-            }
-        };
+    /// Takes what was found twice.
+    fn take(&self, dir: &Path, found: Result<Files, TlsError>, digest: Digest, seen: Seen) -> Seen {
+        if digest.is_some_and(|digest| seen == Seen::Good(digest)) {
+            return seen;
+        }
+        let outcome = found.and_then(|files| files.parse()).and_then(|material| self.replace_by(material));
         match (outcome, digest) {
             (Ok(()), Some(digest)) => Seen::Good(digest),
             (Ok(()), None) => Seen::Nothing,
@@ -70,10 +74,13 @@ impl Tls {
     }
 }
 
-/// The last version of the files that was looked at; `None` when they could not be read.
+/// A version of the files; `None` when they could not be read.
+type Digest = Option<[u8; 32]>;
+
+/// The last version that was taken.
 #[derive(PartialEq)]
 enum Seen {
     Nothing,
     Good([u8; 32]),
-    Bad(Option<[u8; 32]>),
+    Bad(Digest),
 }

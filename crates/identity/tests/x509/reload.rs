@@ -5,12 +5,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::UNIX_EPOCH,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use mesh_identity::{Material, Tls};
 use rcgen::{IsCa, KeyUsagePurpose};
-use rustls_pki_types::ServerName;
+use rustls::time_provider::TimeProvider;
+use rustls_pki_types::{ServerName, UnixTime};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -20,7 +21,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use crate::{
     forge::{Authority, valid, workload},
     metering::Meter,
-    wire::{careless_client, meet},
+    wire::{careless_client, careless_server, meet},
 };
 
 #[tokio::test]
@@ -129,6 +130,38 @@ async fn an_expired_root_is_not_trusted_beside_a_valid_one() {
     assert!(served.unwrap_err().contains("UnknownIssuer"));
     let error = Tls::new(expired.workload("auth").material(&[&expired])).unwrap_err();
     assert!(error.to_string().contains("every root in ca.crt is expired"));
+}
+
+#[tokio::test]
+async fn a_root_that_ends_while_it_is_loaded_is_not_trusted_any_more() {
+    let ca = Authority::root("ca");
+    let short = Authority::root_with("short", |root| root.not_after = valid(-9, 3600).not_after);
+    let auth = Tls::new(ca.workload("auth").material(&[&ca, &short])).unwrap();
+    let (stranger, strange_client) = (short.workload("gateway"), short.workload("auth"));
+    for (later, trusted) in [(0, true), (7200, false)] {
+        let clock = Arc::new(Later(Duration::from_secs(later)));
+        let mut server = (*auth.server_config()).clone();
+        server.time_provider = clock.clone();
+        let (served, _) = meet(Arc::new(server), careless_client(Some(&stranger))).await;
+        assert_eq!(served.is_ok(), trusted, "{served:?}");
+        let mut client = (*auth.client_config(&auth.id())).clone();
+        client.time_provider = clock;
+        let (_, called) = meet(careless_server(&strange_client), Arc::new(client.clone())).await;
+        assert_eq!(called.is_ok(), trusted, "{called:?}");
+        // The other root is trusted all along.
+        let (_, called) = meet(careless_server(&ca.workload("auth")), Arc::new(client)).await;
+        assert!(called.is_ok(), "{called:?}");
+    }
+}
+
+/// A clock that is ahead.
+#[derive(Debug)]
+struct Later(Duration);
+
+impl TimeProvider for Later {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(SystemTime::now().duration_since(UNIX_EPOCH).ok()? + self.0))
+    }
 }
 
 #[test]

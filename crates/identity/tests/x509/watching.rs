@@ -25,11 +25,15 @@ struct Mounted {
 
 impl Mounted {
     fn new(fill: impl FnOnce(&Path)) -> Self {
+        Self::every(POLL, fill)
+    }
+
+    fn every(every: Duration, fill: impl FnOnce(&Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fill(dir.path());
         let tls = Tls::from_dir(dir.path()).unwrap();
         let stop = CancellationToken::new();
-        let task = tokio::spawn(tls.clone().watch(dir.path().to_owned(), POLL, stop.clone()));
+        let task = tokio::spawn(tls.clone().watch(dir.path().to_owned(), every, stop.clone()));
         Self { dir, tls, stop, task }
     }
 
@@ -109,6 +113,27 @@ async fn a_torn_write_keeps_the_old_material_until_it_is_whole() {
     mounted.put("tls.key", &next.key_pem);
     until("reload", || mounted.generation() == 2).await;
     assert_eq!((meter.reloads("refused"), meter.reloads("loaded")), (2, 1));
+    mounted.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_look_finds_does_not_count() {
+    let meter = Meter::default();
+    let _guard = metrics::set_default_local_recorder(&meter);
+    let ca = DevCa::new(&trust_domain()).unwrap();
+    let issued = issue(&ca);
+    let mounted = Mounted::every(DAY, |dir| issued.write(dir, "tls").unwrap());
+    // Half a day after each look; the clock stands while the files are read.
+    tokio::time::sleep(DAY + DAY / 2).await;
+    mounted.put("tls.key", "half");
+    tokio::time::sleep(DAY).await;
+    mounted.put("tls.key", &issued.key_pem);
+    tokio::time::sleep(DAY).await;
+    issue(&ca).write(mounted.dir.path(), "tls").unwrap();
+    tokio::time::sleep(DAY).await;
+    assert_eq!((meter.reloads("refused"), mounted.generation()), (0, 1), "seen once");
+    tokio::time::sleep(DAY).await;
+    assert_eq!((meter.reloads("refused"), mounted.generation()), (0, 2));
     mounted.end().await;
 }
 
