@@ -15,7 +15,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use tokio::time::MissedTickBehavior;
+use tokio::{sync::watch, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Faults, Policy, yaml::MAX_BYTES};
@@ -30,6 +30,7 @@ struct Shared {
     applied: AtomicU64,
     refused: AtomicU64,
     last_refusal: ArcSwapOption<Faults>,
+    versions: watch::Sender<u64>,
 }
 
 impl PolicyHandle {
@@ -46,6 +47,7 @@ impl PolicyHandle {
             applied: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             last_refusal: ArcSwapOption::empty(),
+            versions: watch::Sender::new(0),
         }))
     }
 
@@ -57,6 +59,11 @@ impl PolicyHandle {
     /// How many new versions came into force since the start.
     pub fn applied(&self) -> u64 {
         self.0.applied.load(Ordering::Relaxed)
+    }
+
+    /// Tells of each new version that comes into force; its value is [`PolicyHandle::applied`].
+    pub fn versions(&self) -> watch::Receiver<u64> {
+        self.0.versions.subscribe()
     }
 
     /// How many new versions were refused since the start.
@@ -81,7 +88,8 @@ impl PolicyHandle {
             Ok(new) => {
                 self.0.policy.store(Arc::new(new));
                 self.0.last_refusal.store(None);
-                self.0.applied.fetch_add(1, Ordering::Relaxed);
+                let before = self.0.applied.fetch_add(1, Ordering::Relaxed);
+                self.0.versions.send_replace(before + 1);
                 metrics::counter!("mesh_policy_reloads_total", "outcome" => "applied").increment(1);
                 metrics::gauge!("mesh_policy_stale").set(0.0);
                 tracing::info!(file = current.file(), "a new version of the call policy is in force");

@@ -90,10 +90,16 @@ fn refuse_characters(text: &str, faults: &mut Collector) {
 fn unseen(character: char) -> Option<&'static str> {
     match character {
         '\t' => Some("a tab; indent with spaces"),
-        '\u{00ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => {
-            Some("an invisible character")
-        }
-        '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' => Some("an invisible character"),
+        // Soft hyphen, joiners, fillers, marks of direction, separators, selectors of variants, tags.
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{2800}'
+        | '\u{3164}' | '\u{ffa0}' | '\u{feff}' => Some("an invisible character"),
+        '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{fe00}'..='\u{fe0f}'
+        | '\u{fff0}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e0fff}' => Some("an invisible character"),
         other => other.is_control().then_some("a control character"),
     }
 }

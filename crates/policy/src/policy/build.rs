@@ -15,8 +15,11 @@ use crate::{
 
 /// The terms of a unary health check: a probe that takes longer has failed.
 const CHECK_DEADLINE: Duration = Duration::from_secs(2);
-/// The terms of a health watch and of a reflection session.
-const SURFACE_STREAM: Duration = Duration::from_secs(60 * 60);
+/// The terms of a health watch, which is silent as long as nothing changes and takes no place of admission.
+const WATCH: Duration = Duration::from_secs(60 * 60);
+/// The terms of a reflection session, which takes a place: a tool asks, reads and leaves.
+const SESSION: Duration = Duration::from_secs(10 * 60);
+const SESSION_IDLE: Duration = Duration::from_secs(30);
 
 /// Builds the policy. The document has passed every check, so nothing is missing; were a check forgotten, the file is
 /// refused here rather than half understood.
@@ -160,14 +163,12 @@ fn terms(entry: &RuleEntry) -> Option<Rule> {
 
 fn surface_calls(surface: Surface, callers: &[At<String>], callee: &Arc<str>, calls: &mut Vec<Call>) {
     for method in surface.methods() {
-        let stream = method.is_streaming();
-        let terms = Rule {
-            deadline: if stream { SURFACE_STREAM } else { CHECK_DEADLINE },
-            idle: stream.then_some(SURFACE_STREAM),
-            user: UserRule::None,
-            line: 0,
-            column: 0,
+        let (deadline, idle) = match (surface, method.is_streaming()) {
+            (_, false) => (CHECK_DEADLINE, None),
+            (Surface::Health, true) => (WATCH, Some(WATCH)),
+            (Surface::Reflection, true) => (SESSION, Some(SESSION_IDLE)),
         };
+        let terms = Rule { deadline, idle, user: UserRule::None, line: 0, column: 0 };
         for caller in callers {
             calls.push(call(caller, callee, method.clone(), terms.clone()));
         }

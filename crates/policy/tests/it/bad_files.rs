@@ -339,6 +339,31 @@ fn empty_and_shapeless_files_are_refused() {
 }
 
 #[test]
+fn no_character_that_does_not_show_is_let_through() {
+    let ranges = [
+        '\u{ad}'..='\u{ad}',
+        '\u{61c}'..='\u{61c}',
+        '\u{115f}'..='\u{1160}',
+        '\u{180b}'..='\u{180f}',
+        '\u{200b}'..='\u{200f}',
+        '\u{2028}'..='\u{202e}',
+        '\u{2060}'..='\u{206f}',
+        '\u{3164}'..='\u{3164}',
+        '\u{fe00}'..='\u{fe0f}',
+        '\u{feff}'..='\u{feff}',
+        '\u{ffa0}'..='\u{ffa0}',
+        '\u{e0100}'..='\u{e01ef}',
+    ];
+    for character in ranges.into_iter().flatten() {
+        let faults = parse(&format!("{DEMO}# a{character}b\n")).expect_err("it is refused");
+        assert!(faults.to_string().contains("an invisible character"), "{character:?}: {faults}");
+    }
+    for shown in ['é', '\u{115e}', '日', '—', '“'] {
+        assert!(parse(&format!("{DEMO}# a{shown}b\n")).is_ok(), "{shown:?}");
+    }
+}
+
+#[test]
 fn huge_deep_and_exploding_files_are_refused() {
     let huge = format!("{DEMO}# {}\n", "x".repeat(256 * 1024));
     assert!(parse(&huge).unwrap_err().to_string().contains("at most 262144 bytes are read"));

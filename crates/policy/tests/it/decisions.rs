@@ -187,6 +187,14 @@ fn the_terms_are_those_of_the_rule_that_names_the_caller() {
     assert_eq!(rule("beta", "/demo.v1.Beta/Do"), None);
     let deadline = policy.deadline(&policy.id_of("edge").unwrap(), CHECK);
     assert_eq!(deadline, Some(Duration::from_secs(2)));
+    let hour = Duration::from_secs(3600);
+    let watch = rule("edge", "/grpc.health.v1.Health/Watch").unwrap();
+    assert_eq!((watch.deadline, watch.idle), (hour, Some(hour)));
+    // These take a place of admission, so nobody may sit on them.
+    for path in [REFLECT, REFLECT_ALPHA] {
+        let session = rule("person", path).unwrap();
+        assert_eq!((session.deadline, session.idle), (hour / 6, Some(Duration::from_secs(30))));
+    }
 }
 
 #[test]

@@ -62,7 +62,9 @@ impl Watched {
 fn a_good_version_comes_into_force_and_a_bad_one_does_not() {
     let handle = PolicyHandle::new(parse(DEMO).unwrap());
     let before = handle.load();
+    let versions = handle.versions();
     handle.reload(&widened()).unwrap();
+    assert!(versions.has_changed().unwrap());
     assert!(beta_may_read(&handle));
     assert!(
         !before.decide("alpha", &before.id_of("beta").unwrap(), READ).is_allowed(),
