@@ -10,13 +10,14 @@ mod service;
 use std::{sync::Arc, time::Duration};
 
 use gate::Gate;
+pub use gate::Place;
 pub use service::{AdmissionService, Held};
 use tower::Layer;
 
 /// Limits of admission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Admission {
-    /// Calls at once; one counts until its response's body has ended.
+    /// Calls at once; one counts until its response's body has ended and nothing holds its [`Place`] any more.
     pub concurrency: usize,
     /// Calls that may wait for a place.
     pub queue: usize,

@@ -10,7 +10,7 @@ mod budget;
 mod deadline;
 mod eject;
 
-pub use admission::{Admission, AdmissionLayer, AdmissionService, Held};
+pub use admission::{Admission, AdmissionLayer, AdmissionService, Held, Place};
 pub use backoff::Backoff;
 pub use budget::{Budget, RetryBudget};
 pub use deadline::{

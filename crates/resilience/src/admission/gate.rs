@@ -21,9 +21,15 @@ pub(super) struct Gate {
     waiting: AtomicUsize,
 }
 
-/// A place, until it is dropped.
+/// A call's place, given back when its last clone is dropped. It is in the extensions of an admitted request, for work
+/// that may go on after the call has ended: who counts the calls must count that too.
+#[derive(Clone, Debug)]
+pub struct Place {
+    _taken: Arc<Taken>,
+}
+
 #[derive(Debug)]
-pub(super) struct Place {
+struct Taken {
     _permit: OwnedSemaphorePermit,
 }
 
@@ -56,11 +62,11 @@ impl Gate {
 impl Place {
     fn new(permit: OwnedSemaphorePermit) -> Self {
         metrics::gauge!("mesh_admission_in_flight").increment(1.0);
-        Self { _permit: permit }
+        Self { _taken: Arc::new(Taken { _permit: permit }) }
     }
 }
 
-impl Drop for Place {
+impl Drop for Taken {
     fn drop(&mut self) {
         metrics::gauge!("mesh_admission_in_flight").decrement(1.0);
     }

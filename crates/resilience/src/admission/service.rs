@@ -52,7 +52,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         if (self.exempt)(request.uri().path()) {
             return Box::pin(self.inner.call(request));
         }
@@ -65,6 +65,7 @@ where
                 Ok(place) => place,
                 Err(error) => return Ok(error.into_status().into_http()),
             };
+            request.extensions_mut().insert(place.clone());
             let response = inner.call(request).await?;
             Ok(response.map(|body| Body::new(Held { body, _place: place })))
         })

@@ -1,8 +1,8 @@
-//! Drops a streamed response at its limit even while nobody polls it.
+//! Drops a response at its limit even while nobody polls it.
 //!
 //! HTTP/2 does not poll a body whose peer has closed its window, so the body's own timer would never be seen and the
 //! handler's resources would be held for as long as the peer likes. A small task watches instead. What is left of the
-//! stream then costs no more than its window, and the body says DEADLINE_EXCEEDED once the peer reads on.
+//! call then costs no more than its window, and the body says DEADLINE_EXCEEDED once the peer reads on.
 
 use std::{
     pin::Pin,

@@ -113,15 +113,13 @@ where
     }
 }
 
-/// Bounds the body; that of a stream also while nobody polls it. A body that is complete needs no bound.
+/// Bounds the body, also while nobody polls it: the peer of a unary call can close its window as well. A body that is
+/// complete needs no bound.
 fn bound(response: Response<Body>, watch: Option<Watch>) -> Response<Body> {
     use http_body::Body as _;
     let Some(watch) = watch.filter(|_| !response.body().is_end_stream()) else { return response };
-    response.map(|body| match watch.limits.idle {
-        Some(_) => {
-            let guarded = Guarded::new(body, watch.limits.clone());
-            Body::new(BoundedBody::watched(guarded, watch))
-        }
-        None => Body::new(BoundedBody::watched(body, watch)),
+    response.map(|body| {
+        let guarded = Guarded::new(body, watch.limits.clone());
+        Body::new(BoundedBody::watched(guarded, watch))
     })
 }

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use http::{Request, Response};
-use mesh_resilience::{Admission, AdmissionLayer};
+use mesh_resilience::{Admission, AdmissionLayer, Place};
 use tokio::{
     sync::{Notify, Semaphore},
     time::Instant,
@@ -108,6 +108,28 @@ async fn a_caller_that_leaves_gives_its_place_back() {
     settle().await;
     assert_eq!(begun.available_permits(), 3);
     assert!(!waiting.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_caller_leaves_behind_keeps_its_place() {
+    let limits = Admission { concurrency: 1, queue: 0, ..LIMITS };
+    let places = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let kept = Arc::clone(&places);
+    let service = AdmissionLayer::new(limits).layer(service_fn(move |request: Request<Body>| {
+        kept.lock().unwrap().extend(request.extensions().get::<Place>().cloned());
+        std::future::pending::<Handled>()
+    }));
+    let call = tokio::spawn(service.clone().oneshot(request()));
+    settle().await;
+    call.abort();
+    settle().await;
+    let refused = read(service.clone().oneshot(request()).await.unwrap()).await;
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    places.lock().unwrap().clear();
+    let next = tokio::spawn(service.oneshot(request()));
+    settle().await;
+    assert_eq!(places.lock().unwrap().len(), 1);
+    next.abort();
 }
 
 #[tokio::test(start_paused = true)]

@@ -189,22 +189,24 @@ async fn a_handler_that_reads_on_in_its_own_task_is_told_as_well() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_its_peer_does_not_read_is_dropped_too() {
-    let (dropped, guard) = Dropped::pair();
-    let guard = std::sync::Mutex::new(Some(guard));
-    let response = call(IDLE, request(), |_| {
-        let guard = guard.lock().unwrap().take();
-        let frames = ticks(1, Duration::ZERO).chain(futures::stream::pending()).map(move |frame| {
-            let _held = &guard;
-            frame
+async fn a_response_that_its_peer_does_not_read_is_dropped_too() {
+    for (bounds, limit) in [(IDLE, 5 * SECOND), (TEN, 10 * SECOND)] {
+        let (dropped, guard) = Dropped::pair();
+        let guard = std::sync::Mutex::new(Some(guard));
+        let response = call(bounds, request(), |_| {
+            let guard = guard.lock().unwrap().take();
+            let frames = ticks(1, Duration::ZERO).chain(futures::stream::pending()).map(move |frame| {
+                let _held = &guard;
+                frame
+            });
+            async move { streaming(frames) }
         });
-        async move { streaming(frames) }
-    });
-    let response = response.await;
-    tokio::time::sleep(4 * SECOND).await;
-    assert!(!dropped.yet());
-    tokio::time::sleep(2 * SECOND).await;
-    settle().await;
-    assert!(dropped.yet(), "nobody polls the body, and yet it must go");
-    assert_eq!(read(response).await.code(), Code::DeadlineExceeded);
+        let response = response.await;
+        tokio::time::sleep(limit - SECOND).await;
+        assert!(!dropped.yet());
+        tokio::time::sleep(2 * SECOND).await;
+        settle().await;
+        assert!(dropped.yet(), "nobody polls the body, and yet it must go");
+        assert_eq!(read(response).await.code(), Code::DeadlineExceeded);
+    }
 }
