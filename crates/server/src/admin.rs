@@ -3,6 +3,7 @@
 //! A Kubernetes probe cannot present a client certificate, so this port answers anybody on it and says nothing that
 //! matters: whether the process lives, whether it is ready and what for it waits, its metrics, its version.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
@@ -19,14 +20,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use mesh_error::{Error, Result};
 use mesh_lifecycle::{Lifecycle, Readiness};
+use metrics::counter;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use crate::server::cannot_listen;
 
-/// Connections at once; probes and a scraper need a handful.
+/// Connections at once; probes and a scraper need a handful, and one more takes the place of the oldest.
 const CONNECTIONS: usize = 64;
 /// For the header of a request.
 const HEADER_LIMIT: Duration = Duration::from_secs(5);
@@ -80,22 +82,35 @@ impl Admin {
 
     async fn accept(self) {
         let ended = self.lifecycle.abort_token();
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut open = VecDeque::new();
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 () = ended.cancelled() => return,
             };
-            let (Ok((socket, _)), Ok(place)) = (accepted, Arc::clone(&places).try_acquire_owned()) else {
+            let Ok((socket, _)) = accepted else {
                 tokio::time::sleep(Duration::from_millis(10)).await;
                 continue;
             };
+            make_room(&mut open);
             let (shared, ended) = (Arc::clone(&self.shared), ended.clone());
-            tokio::spawn(async move {
+            let connection = tokio::spawn(async move {
                 let _ = ended.run_until_cancelled(timeout(CONNECTION_LIMIT, converse(shared, socket))).await;
-                drop(place);
             });
+            open.push_back(connection.abort_handle());
         }
+    }
+}
+
+/// Cuts the oldest connection when there are as many as there may be. An answer takes a moment, so whoever has been here
+/// longest most likely says nothing; a probe that found no room would have its process killed.
+fn make_room(open: &mut VecDeque<AbortHandle>) {
+    open.retain(|connection| !connection.is_finished());
+    if open.len() >= CONNECTIONS
+        && let Some(oldest) = open.pop_front()
+    {
+        oldest.abort();
+        counter!("mesh_admin_connections_cut_total").increment(1);
     }
 }
 

@@ -2,8 +2,10 @@
 
 mod caught;
 mod limited;
+mod scoped;
 mod until;
 
 pub(crate) use caught::{Caught, panicked};
 pub(crate) use limited::Limited;
+pub(crate) use scoped::Scoped;
 pub(crate) use until::Until;

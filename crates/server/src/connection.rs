@@ -6,6 +6,7 @@
 mod counted;
 mod executor;
 mod lifetime;
+mod quiet;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -24,22 +25,22 @@ use mesh_identity::{Peer, Tls};
 use mesh_lifecycle::Lifecycle;
 use metrics::{counter, gauge};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tonic::body::Body;
 use tower::ServiceExt;
 
-use self::counted::Counted;
+use self::counted::{Counted, Traffic};
 use self::executor::CallTasks;
 use self::lifetime::Lifetime;
+use self::quiet::Quiet;
 use crate::stack::Stack;
 use crate::{Limits, RemoteAddr};
 
 /// The bytes of the HTTP/2 preface.
 const PREFACE: u64 = 24;
-/// After the GOAWAY, a connection without any call for so long has nothing left to say: whatever was on its way has come.
-const QUIET: Duration = Duration::from_secs(1);
 /// How often a closing connection is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -57,8 +58,10 @@ pub(crate) async fn serve(shared: Arc<Shared>, socket: TcpStream, addr: SocketAd
     let _open = Open::enter(&shared.workload);
     let closing = shared.lifecycle.stop_token();
     // A peer that has not even shaken hands when the server closes has nothing in flight.
+    // Read before the handshake: what changes in between counts as older than it is, which does no harm.
+    let own = Own { not_after: shared.tls.not_after(), generation: shared.tls.generation() };
     let end = match closing.run_until_cancelled(handshake(&shared, socket)).await {
-        Some(Ok((stream, peer))) => converse(&shared, stream, peer, addr).await,
+        Some(Ok((stream, peer))) => converse(&shared, own, (stream, peer), addr).await,
         Some(Err(end)) => end,
         None => End::Closing,
     };
@@ -82,6 +85,12 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.0.decrement(1.0);
     }
+}
+
+/// The server's own side of a handshake.
+struct Own {
+    not_after: SystemTime,
+    generation: watch::Receiver<u64>,
 }
 
 /// How a connection ended; a label of the metric.
@@ -139,9 +148,15 @@ async fn handshake(shared: &Shared, socket: TcpStream) -> Result<(TlsStream<TcpS
 }
 
 /// HTTP/2 with a known peer.
-async fn converse(shared: &Arc<Shared>, stream: TlsStream<TcpStream>, peer: Peer, addr: SocketAddr) -> End {
-    let life = Lifetime::of(&peer, &shared.limits, SystemTime::now());
-    let (io, received) = Counted::new(stream);
+async fn converse(
+    shared: &Arc<Shared>,
+    mut own: Own,
+    (stream, peer): (TlsStream<TcpStream>, Peer),
+    addr: SocketAddr,
+) -> End {
+    let not_after = own.not_after.min(peer.not_after);
+    let mut life = Lifetime::of(not_after, &shared.limits, SystemTime::now());
+    let (io, traffic) = Counted::new(stream);
     let calls = Arc::new(AtomicUsize::new(0));
     let tasks = CallTasks::default();
     let service = {
@@ -157,17 +172,21 @@ async fn converse(shared: &Arc<Shared>, stream: TlsStream<TcpStream>, peer: Peer
         tokio::select! {
             result = &mut connection => break ended(result),
             () = &mut preface, if !preface.is_elapsed() => {
-                if received.bytes() < PREFACE {
+                if traffic.received() < PREFACE {
                     break End::Preface;
                 }
             }
+            Ok(()) = own.generation.changed() => {
+                life = life.renewed(&shared.limits);
+                soft.as_mut().reset(life.soft);
+            }
             () = &mut soft => {
                 connection.as_mut().graceful_shutdown();
-                break leave(shared, connection, &calls, Some(life.hard)).await;
+                break leave(shared, connection, (&calls, &traffic), Some(life.hard)).await;
             }
             () = closing.cancelled() => {
                 connection.as_mut().graceful_shutdown();
-                break leave(shared, connection, &calls, None).await;
+                break leave(shared, connection, (&calls, &traffic), None).await;
             }
         }
     };
@@ -179,7 +198,7 @@ async fn converse(shared: &Arc<Shared>, stream: TlsStream<TcpStream>, peer: Peer
 async fn leave<C>(
     shared: &Shared,
     mut connection: Pin<&mut C>,
-    calls: &AtomicUsize,
+    (calls, traffic): (&AtomicUsize, &Traffic),
     hard: Option<tokio::time::Instant>,
 ) -> End
 where
@@ -188,19 +207,16 @@ where
     let aborting = shared.lifecycle.abort_token();
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut quiet_since = tokio::time::Instant::now();
+    let mut quiet = Quiet::begun(tokio::time::Instant::now(), traffic.sent());
     loop {
         tokio::select! {
             result = &mut connection => return ended(result),
             () = aborting.cancelled() => return End::Closing,
             now = look.tick() => {
-                if calls.load(Ordering::Relaxed) > 0 {
-                    quiet_since = now;
-                }
                 if hard.is_some_and(|hard| now >= hard) {
                     return End::Expired;
                 }
-                if now.saturating_duration_since(quiet_since) >= QUIET {
+                if quiet.is_over(now, calls.load(Ordering::Relaxed), traffic.sent()) {
                     return if hard.is_some() { End::Done } else { End::Closing };
                 }
             }

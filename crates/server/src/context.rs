@@ -6,13 +6,29 @@ use std::net::SocketAddr;
 use mesh_error::Error;
 use mesh_identity::{Principal, User};
 use mesh_lifecycle::Lifecycle;
+use mesh_resilience::Place;
 use tokio::sync::oneshot;
 use tonic::{Request, Status};
 use tracing::Instrument;
 
 tokio::task_local! {
+    /// The call that a handler or its stream works on.
+    pub(crate) static CALL: Call;
+}
+
+/// What outlives a call when its handler starts something that must come to its end.
+#[derive(Clone)]
+pub(crate) struct Call {
     /// The process that the handler belongs to, so that what it starts is waited for.
-    pub(crate) static LIFECYCLE: Lifecycle;
+    pub(crate) lifecycle: Lifecycle,
+    /// So that what it starts is counted; none for what is exempt from admission.
+    _place: Option<Place>,
+}
+
+impl Call {
+    pub(crate) fn new(lifecycle: Lifecycle, place: Option<Place>) -> Self {
+        Self { lifecycle, _place: place }
+    }
 }
 
 /// The address at the other end of the connection, in the extensions of every request.
@@ -47,7 +63,9 @@ pub fn refuse(error: impl Into<Error>) -> Status {
 }
 
 /// Runs a change of state to its end in a task of its own, also when the caller leaves or the deadline passes: a change
-/// that is half made is worse than one that nobody waits for. The drain waits for it too.
+/// that is half made is worse than one that nobody waits for. The drain waits for it too, and it keeps the call's place:
+/// a caller that asks and leaves does not get more done at once than one that waits. Both hold in a handler and in the
+/// stream that it returns, not in tasks that either spawns.
 ///
 /// # Errors
 /// Those of the change, and `Internal` when it panicked.
@@ -63,10 +81,10 @@ where
         let _ = done.send(change.await);
     }
     .in_current_span();
-    match LIFECYCLE.try_with(Lifecycle::clone) {
-        Ok(lifecycle) => {
-            let inner = lifecycle.clone();
-            lifecycle.spawn("change", LIFECYCLE.scope(inner, task));
+    match CALL.try_with(Call::clone) {
+        Ok(call) => {
+            let lifecycle = call.lifecycle.clone();
+            lifecycle.spawn("change", CALL.scope(call, task));
         }
         Err(_) => drop(tokio::spawn(task)),
     }

@@ -11,6 +11,7 @@ mod application;
 mod bodies;
 mod connection;
 mod context;
+mod fitness;
 mod grpc;
 mod health;
 mod limits;

@@ -14,7 +14,8 @@ pub struct Limits {
     /// When a connection is asked to end so that its peer comes back with fresh certificates and to other replicas;
     /// each connection varies it by a tenth.
     pub age: Duration,
-    /// How long calls may go on after a connection was asked to end; then it is cut.
+    /// How long calls may go on after a connection was asked to end; then it is cut. New certificates ask all
+    /// connections to end, spread over the same time.
     pub linger: Duration,
     /// Calls at once on one connection.
     pub streams: u32,

@@ -9,6 +9,8 @@ use tonic::service::RoutesBuilder;
 use tonic_reflection::server::Builder;
 
 use crate::health::HEALTH;
+use crate::server::SURFACE_MESSAGE;
+use crate::stack::MessageLimit;
 
 /// The names of the two versions that clients ask for.
 const NAMES: [&str; 2] = ["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
@@ -30,8 +32,9 @@ pub(crate) fn add(routes: &mut RoutesBuilder, services: &[&'static str]) -> Resu
         }
         builder
     };
-    routes.add_service(builder().build_v1().map_err(Error::internal)?);
-    routes.add_service(builder().build_v1alpha().map_err(Error::internal)?);
+    let (v1, v1alpha) = (builder().build_v1(), builder().build_v1alpha());
+    routes.add_service(MessageLimit { inner: v1.map_err(Error::internal)?, limit: SURFACE_MESSAGE });
+    routes.add_service(MessageLimit { inner: v1alpha.map_err(Error::internal)?, limit: SURFACE_MESSAGE });
     Ok(())
 }
 

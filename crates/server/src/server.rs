@@ -13,7 +13,7 @@ use mesh_client::Mesh;
 use mesh_error::{Error, Kind, Result};
 use mesh_identity::{Tls, TokenVerifier};
 use mesh_lifecycle::{Gate, Lifecycle};
-use mesh_policy::{PolicyHandle, UserRule};
+use mesh_policy::PolicyHandle;
 use metrics::counter;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -25,11 +25,15 @@ use tonic::service::{Routes, RoutesBuilder};
 use tower::Service;
 
 use crate::connection::{self, Shared};
+use crate::fitness::Fitness;
 use crate::stack::{self, MessageLimit, Parts};
 use crate::{Limits, health, reflection};
 
 /// A pause after an accept that failed, usually for want of file descriptors: trying again at once would burn a core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The limit for messages to health and reflection: names of services.
+pub(crate) const SURFACE_MESSAGE: usize = 64 * 1024;
 
 /// Adds a service to the routes, with the limit for messages that holds when it named none.
 type AddRoutes = Box<dyn FnOnce(&mut RoutesBuilder, usize) + Send>;
@@ -132,20 +136,23 @@ impl Server {
     /// When the port is taken, a rule of the policy asks for a user and there is no verifier, or the policy does not say
     /// that this workload serves these services: all of it would be denied.
     pub async fn bind(mut self, addr: SocketAddr) -> Result<Bound> {
-        self.check_policy()?;
-        self.check_verifier()?;
+        let versions = self.policy.versions();
+        let fitness = Fitness::new(self.workload, &self.services, self.verifier.is_some());
+        fitness.check(&self.policy.load())?;
         let (reporter, health) = tonic_health::server::health_reporter();
         health::report(&reporter, &self.services, self.lifecycle.readiness()).await;
         let mut routes = RoutesBuilder::default();
         for add in std::mem::take(&mut self.routes) {
             add(&mut routes, self.limits.message);
         }
-        routes.add_service(health);
+        routes.add_service(MessageLimit { inner: health, limit: SURFACE_MESSAGE });
         reflection::add(&mut routes, &self.services)?;
         let listener = TcpListener::bind(addr).await.map_err(|error| cannot_listen(addr, &error))?;
         let local = listener.local_addr().map_err(Error::internal)?;
         let gate = self.lifecycle.readiness().gate(format!("{} listener", self.workload));
         let services = std::mem::take(&mut self.services);
+        let follow = fitness.follow(self.policy.clone(), versions, self.lifecycle.stop_token());
+        self.lifecycle.spawn("policy fitness", follow);
         let shared = self.share(routes.routes());
         let lifecycle = shared.lifecycle.clone();
         lifecycle.spawn("health", health::follow(reporter, services, lifecycle.clone()));
@@ -164,39 +171,6 @@ impl Server {
         };
         let stack = stack::build(&parts, routes.prepare());
         Shared { workload, tls: self.tls, limits: self.limits, lifecycle: self.lifecycle, stack }
-    }
-
-    fn check_policy(&self) -> Result<()> {
-        let policy = self.policy.load();
-        let listed = policy
-            .workload(self.workload)
-            .and_then(|workload| workload.grpc.as_ref())
-            .map(|grpc| &grpc.services);
-        let unlisted = self
-            .services
-            .iter()
-            .find(|service| !listed.is_some_and(|listed| listed.iter().any(|name| name == *service)));
-        match unlisted {
-            Some(service) => Err(Error::internal(format!(
-                "the policy does not list {service} as a service of {}",
-                self.workload
-            ))),
-            None => Ok(()),
-        }
-    }
-
-    fn check_verifier(&self) -> Result<()> {
-        let policy = self.policy.load();
-        let asks = policy.calls().iter().find(|call| {
-            *call.callee == *self.workload && matches!(call.rule.user, UserRule::Required { .. })
-        });
-        match asks {
-            Some(call) if self.verifier.is_none() => Err(Error::internal(format!(
-                "{} asks for a user, but the server has no token verifier",
-                call.method.path
-            ))),
-            _ => Ok(()),
-        }
     }
 }
 

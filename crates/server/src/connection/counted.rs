@@ -1,4 +1,4 @@
-//! Thin wrappers that count: the bytes that came in, and the calls whose bodies go out.
+//! Thin wrappers that count: the bytes that come in and go out, and the calls whose bodies go out.
 
 use std::io;
 use std::pin::Pin;
@@ -12,26 +12,38 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tonic::Status;
 use tonic::body::Body;
 
-/// How many bytes a stream has received.
+/// How many bytes a stream has moved.
 #[derive(Clone, Default)]
-pub(super) struct Received(Arc<AtomicU64>);
+pub(super) struct Traffic(Arc<(AtomicU64, AtomicU64)>);
 
-impl Received {
-    pub(super) fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+impl Traffic {
+    pub(super) fn received(&self) -> u64 {
+        self.0.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn sent(&self) -> u64 {
+        self.0.1.load(Ordering::Relaxed)
+    }
+
+    /// Adds what a write took.
+    fn wrote(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = poll {
+            self.0.1.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+        poll
     }
 }
 
-/// A stream that counts what it receives.
+/// A stream that counts what it moves.
 pub(super) struct Counted<T> {
     inner: T,
-    received: Received,
+    traffic: Traffic,
 }
 
 impl<T> Counted<T> {
-    pub(super) fn new(inner: T) -> (Self, Received) {
-        let received = Received::default();
-        (Self { inner, received: received.clone() }, received)
+    pub(super) fn new(inner: T) -> (Self, Traffic) {
+        let traffic = Traffic::default();
+        (Self { inner, traffic: traffic.clone() }, traffic)
     }
 }
 
@@ -44,14 +56,15 @@ impl<T: AsyncRead + Unpin> AsyncRead for Counted<T> {
         let before = buf.filled().len();
         let poll = Pin::new(&mut self.inner).poll_read(cx, buf);
         let more = u64::try_from(buf.filled().len().saturating_sub(before)).unwrap_or(u64::MAX);
-        self.received.0.fetch_add(more, Ordering::Relaxed);
+        self.traffic.0.0.fetch_add(more, Ordering::Relaxed);
         poll
     }
 }
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Counted<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        let poll = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.traffic.wrote(poll)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -67,7 +80,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Counted<T> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        let poll = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.traffic.wrote(poll)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -6,14 +6,15 @@ use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use mesh_lifecycle::Lifecycle;
+use mesh_resilience::Place;
 use tokio::task::futures::TaskLocalFuture;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tower::layer::layer_fn;
 use tower::{Layer, Service};
 
-use crate::bodies::{Limited, Until};
-use crate::context::LIFECYCLE;
+use crate::bodies::{Limited, Scoped, Until};
+use crate::context::{CALL, Call};
 
 /// The layer; streams of the paths `watches` end when the server closes.
 pub(super) fn layer<S>(
@@ -37,20 +38,28 @@ where
 {
     type Response = Response<Body>;
     type Error = S::Error;
-    type Future = futures::future::MapOk<TaskLocalFuture<Lifecycle, S::Future>, Ending>;
+    type Future = futures::future::MapOk<TaskLocalFuture<Call, S::Future>, Ending>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let place = request.extensions_mut().remove::<Place>();
+        let call = Call::new(self.lifecycle.clone(), place);
         let watch = self.watches.iter().any(|path| path == request.uri().path());
         let closing = watch.then(|| self.lifecycle.stop_token());
-        let ending: Ending = Box::new(move |response| match closing {
-            Some(closing) => response.map(|body| Body::new(Until::new(body, closing))),
-            None => response,
+        let of_body = call.clone();
+        let ending: Ending = Box::new(move |response| {
+            response.map(|body| {
+                let body = Body::new(Scoped::new(body, of_body));
+                match closing {
+                    Some(closing) => Body::new(Until::new(body, closing)),
+                    None => body,
+                }
+            })
         });
-        let handler = LIFECYCLE.scope(self.lifecycle.clone(), self.inner.call(request));
+        let handler = CALL.scope(call, self.inner.call(request));
         futures::TryFutureExt::map_ok(handler, ending)
     }
 }

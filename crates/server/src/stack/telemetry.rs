@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use mesh_identity::Peer;
 use mesh_policy::PolicyHandle;
@@ -24,6 +24,8 @@ use crate::grpc;
 const CANCELLED: i32 = 1;
 /// The code of a response that named none.
 const UNKNOWN: i32 = 2;
+/// The code of what is no gRPC call at all and is answered by an HTTP status, which is no fault of the server.
+const INVALID_ARGUMENT: i32 = 3;
 
 /// The layer, for calls of `workload`.
 pub(super) fn layer<S>(
@@ -93,13 +95,17 @@ where
         Box::pin(async move {
             let response = response.instrument(call.span.clone()).await?;
             // Trailers only: the code is in the headers, and there is no body to wait for.
-            let code = grpc::status_code(response.headers());
-            if let Some(code) = code.or_else(|| (!response.status().is_success()).then_some(UNKNOWN)) {
+            if let Some(code) = grpc::status_code(response.headers()).or_else(|| refusal(response.status())) {
                 call.finish(code);
             }
             Ok(response.map(|body| Body::new(Observed { inner: body, call })))
         })
     }
+}
+
+/// The code for an HTTP status that says all there is to say.
+fn refusal(status: StatusCode) -> Option<i32> {
+    if status.is_client_error() { Some(INVALID_ARGUMENT) } else { (!status.is_success()).then_some(UNKNOWN) }
 }
 
 /// One call, measured when its code is known, or else when it is dropped.
@@ -176,5 +182,19 @@ impl http_body::Body for Observed {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_call_is_no_fault_of_the_server() {
+        let is_fault = |status| refusal(status).map(red::is_server_fault);
+        assert_eq!(is_fault(StatusCode::OK), None);
+        assert_eq!(is_fault(StatusCode::METHOD_NOT_ALLOWED), Some(false));
+        assert_eq!(is_fault(StatusCode::UNSUPPORTED_MEDIA_TYPE), Some(false));
+        assert_eq!(is_fault(StatusCode::INTERNAL_SERVER_ERROR), Some(true));
     }
 }

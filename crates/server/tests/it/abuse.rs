@@ -1,12 +1,18 @@
 //! Abuse of HTTP/2 by a peer with a sound certificate, frame by frame.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use mesh_resilience::Admission;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
+use tonic::Code;
 
 use crate::support::{ANALYZE, Fixture, LIMIT, secure, tell};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
@@ -14,6 +20,7 @@ const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
+const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
@@ -151,4 +158,37 @@ async fn a_flood_of_pings_does_not_starve_the_others() {
         let _ = tokio::time::timeout(std::time::Duration::from_secs(1), flood).await;
     };
     tokio::join!(flood, an_honest_caller_is_served(&fixture));
+}
+
+#[tokio::test]
+async fn calls_whose_answers_nobody_lets_out_hold_no_place_after_their_deadline() {
+    const PLACES: usize = 4;
+    let fixture = Fixture::limited(|limits| {
+        limits.admission = Admission {
+            concurrency: PLACES,
+            queue: 0,
+            wait: Duration::from_millis(10),
+            ..Admission::default()
+        };
+    })
+    .await;
+    let mut stream = secure(fixture.addr, fixture.tls_of("operator")).await.unwrap();
+    stream.write_all(PREFACE).await.unwrap();
+    // No window for any stream, and never an update.
+    stream.write_all(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0])).await.unwrap();
+    let headers: Vec<u8> = [call(), field("grpc-timeout", "3S")].concat();
+    for n in 0..50 {
+        stream.write_all(&frame(HEADERS, END_HEADERS, 2 * n + 1, &headers)).await.unwrap();
+        stream.write_all(&frame(DATA, END_STREAM, 2 * n + 1, &[0; 5])).await.unwrap();
+    }
+    stream.flush().await.unwrap();
+    while fixture.seen.ended.load(Ordering::SeqCst) < PLACES {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut client = fixture.client("operator").await;
+    let refused = tell(&mut client, "hello").await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted, "the answers that are held back take the places");
+    let served = async { while tell(&mut client, "hello").await.is_err() {} };
+    tokio::time::timeout(LIMIT, served).await.unwrap();
+    drop(stream);
 }

@@ -107,3 +107,19 @@ async fn a_taken_port_is_named() {
     let error = Admin::bind(addr, &lifecycle, "1").await.unwrap_err();
     assert!(error.message().contains(&addr.to_string()), "{error}");
 }
+
+#[tokio::test]
+async fn silent_connections_make_room_for_a_probe() {
+    let (_lifecycle, addr) = start().await;
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        silent.push(TcpStream::connect(addr).await.unwrap());
+    }
+    let probe = tokio::time::timeout(std::time::Duration::from_secs(3), get(addr, "/healthz")).await;
+    assert_eq!(probe.unwrap(), (200, "ok\n".into()));
+    // The oldest went, the newest did not.
+    let mut byte = [0];
+    assert_eq!(silent[0].read(&mut byte).await.unwrap(), 0);
+    silent[199].write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    assert_eq!(silent[199].read(&mut byte).await.unwrap(), 1);
+}

@@ -75,3 +75,12 @@ async fn a_watcher_does_not_hold_the_drain() {
     assert_eq!(fixture.stop().await, Outcome::Clean);
     assert_eq!(watching.await.unwrap(), Code::Unavailable);
 }
+
+#[tokio::test]
+async fn a_question_may_not_be_huge() {
+    let fixture = Fixture::start().await;
+    let mut client = health(fixture.connect("operator").await);
+    let status = client.check(of(&"x".repeat(64 * 1024))).await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert_eq!(client.check(of(&"x".repeat(60 * 1024))).await.unwrap_err().code(), Code::NotFound);
+}

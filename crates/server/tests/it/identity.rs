@@ -1,9 +1,12 @@
 //! Mutual TLS: who cannot prove who it is does not get as far as HTTP/2.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use mesh_testkit::{Authority, Forged};
+use mesh_identity::Tls;
+use mesh_server::Limits;
+use mesh_testkit::{Authority, Forged, TestMesh};
 use rustls::ClientConfig;
 
 use crate::support::{Fixture, Wire, client, tell};
@@ -71,15 +74,37 @@ async fn a_client_without_h2_is_not_served() {
 }
 
 #[tokio::test]
-async fn a_connection_does_not_outlive_its_certificate() {
-    let fixture = Fixture::start().await;
-    let issued = fixture.mesh.issue("operator", Duration::from_secs(3)).unwrap();
-    let tls = mesh_identity::Tls::new(issued.material()).unwrap();
-    let config = tls.client_config(&fixture.mesh.id("sentiment").unwrap());
-    let wire = Wire::connect(fixture.addr, config).await.unwrap();
+async fn a_connection_does_not_outlive_either_certificate() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    const SOON: Duration = Duration::from_secs(3);
+    for (of_server, of_client) in [(HOUR, SOON), (SOON, HOUR)] {
+        let mesh = TestMesh::start().unwrap();
+        let tls = |workload, life| Tls::new(mesh.issue(workload, life).unwrap().material()).unwrap();
+        let (server, client_tls) = (tls("sentiment", of_server), tls("operator", of_client));
+        let fixture = Fixture::with_tls(mesh, Limits::default(), server).await;
+        let config = client_tls.client_config(&fixture.mesh.id("sentiment").unwrap());
+        let wire = Wire::connect(fixture.addr, config).await.unwrap();
+        tell(&mut client(wire.clone()), "hello").await.unwrap();
+        // Nine seconds would be within the deadline: the call in flight is cut.
+        assert!(tell(&mut client(wire.clone()), "sleep 9000").await.is_err());
+        wire.closed().await;
+        assert!(tell(&mut client(wire), "hello").await.is_err());
+        assert_eq!((fixture.begun(), fixture.seen.ended.load(Ordering::SeqCst)), (2, 1));
+    }
+}
+
+#[tokio::test]
+async fn new_certificates_end_the_connections_of_the_old_ones() {
+    let mesh = TestMesh::start().unwrap();
+    let tls = mesh.tls("sentiment").unwrap();
+    let limits = Limits { linger: Duration::from_secs(1), ..Limits::default() };
+    let fixture = Fixture::with_tls(mesh, limits, tls.clone()).await;
+    let wire = fixture.connect("operator").await;
     tell(&mut client(wire.clone()), "hello").await.unwrap();
+    tls.reload(fixture.mesh.issue("sentiment", Duration::from_secs(3600)).unwrap().material()).unwrap();
     wire.closed().await;
-    assert!(tell(&mut client(wire), "hello").await.is_err());
+    let mut again = fixture.client("operator").await;
+    tell(&mut again, "sleep 1500").await.unwrap();
 }
 
 #[tokio::test]

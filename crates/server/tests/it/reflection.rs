@@ -63,3 +63,16 @@ async fn only_who_may_ask_gets_an_answer() {
     let status = ask(wire, MessageRequest::ListServices(String::new())).await.unwrap_err();
     assert_eq!(status.code(), Code::PermissionDenied);
 }
+
+#[tokio::test]
+async fn a_question_may_not_be_huge() {
+    let fixture = Fixture::start().await;
+    for (bytes, answered) in [(60 * 1024, true), (64 * 1024, false)] {
+        let question = MessageRequest::FileContainingSymbol("x".repeat(bytes));
+        let request = ServerReflectionRequest { host: String::new(), message_request: Some(question) };
+        let mut client = reflection(fixture.connect("operator").await);
+        let mut answers = client.server_reflection_info(stream::iter([request])).await.unwrap().into_inner();
+        // A symbol that nobody has is an error; what is too large ends the conversation without a word.
+        assert_eq!(answers.message().await.is_err(), answered, "{bytes}");
+    }
+}

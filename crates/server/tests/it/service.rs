@@ -41,13 +41,8 @@ impl Obedient {
             "panic" => panic!("as told"),
             "fail" => return Err(Error::internal("a secret detail")),
             "change" => {
-                let seen = Arc::clone(&self.0);
-                mesh_server::run_to_end(async move {
-                    tokio::time::sleep(time).await;
-                    seen.changes.fetch_add(1, Ordering::SeqCst);
-                    Ok::<_, Error>(String::new())
-                })
-                .await?
+                change(Arc::clone(&self.0), time).await?;
+                String::new()
             }
             "user" => mesh_server::user(&request)
                 .map(|user| user.id().to_owned())
@@ -63,6 +58,16 @@ impl Obedient {
         self.0.ended.fetch_add(1, Ordering::SeqCst);
         Ok(answer)
     }
+}
+
+/// A change of state that takes its time.
+async fn change(seen: Arc<Seen>, time: Duration) -> Result<(), Error> {
+    mesh_server::run_to_end(async move {
+        tokio::time::sleep(time).await;
+        seen.changes.fetch_add(1, Ordering::SeqCst);
+        Ok::<_, Error>(())
+    })
+    .await
 }
 
 /// The answer, in a field that carries text.
@@ -94,10 +99,17 @@ impl SentimentService for Obedient {
         request: Request<Streaming<AnalyzeStreamRequest>>,
     ) -> Result<Response<Self::AnalyzeStreamStream>, Status> {
         self.0.begun.fetch_add(1, Ordering::SeqCst);
-        let answers = request.into_inner().map(|message| {
-            let message = message?;
-            assert!(message.text != "panic", "as told");
-            Ok(AnalyzeStreamResponse { id: message.id, ..AnalyzeStreamResponse::default() })
+        let seen = Arc::clone(&self.0);
+        let answers = request.into_inner().then(move |message| {
+            let seen = Arc::clone(&seen);
+            async move {
+                let message = message?;
+                assert!(message.text != "panic", "as told");
+                if message.text == "change" {
+                    change(seen, Duration::from_millis(400)).await.map_err(mesh_server::refuse)?;
+                }
+                Ok(AnalyzeStreamResponse { id: message.id, ..AnalyzeStreamResponse::default() })
+            }
         });
         Ok(Response::new(Box::pin(answers)))
     }

@@ -12,7 +12,8 @@ use http::{HeaderValue, Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use mesh_client::Endpoints;
+use mesh_client::{Endpoints, Mesh};
+use mesh_identity::Tls;
 use mesh_lifecycle::{Lifecycle, Outcome};
 use mesh_proto::sentiment::v1::sentiment_service_client::SentimentServiceClient;
 use mesh_proto::sentiment::v1::sentiment_service_server::SentimentServiceServer;
@@ -53,16 +54,22 @@ impl Fixture {
     }
 
     pub(crate) async fn with(mesh: TestMesh, limits: Limits) -> Self {
+        let tls = mesh.tls("sentiment").unwrap();
+        Self::with_tls(mesh, limits, tls).await
+    }
+
+    /// With a certificate of one's own making.
+    pub(crate) async fn with_tls(mesh: TestMesh, limits: Limits, tls: Tls) -> Self {
         let service = Obedient::default();
         let seen = Arc::clone(&service.0);
-        let bound =
-            Server::new("sentiment", &mesh.mesh_as("sentiment", Endpoints::new()).unwrap(), mesh.lifecycle())
-                .verifier(mesh.mint().verifier())
-                .limits(limits)
-                .service(SentimentServiceServer::new(service))
-                .bind("127.0.0.1:0".parse().unwrap())
-                .await
-                .unwrap();
+        let view = Mesh::new(tls, mesh.policy().clone(), Endpoints::new(), mesh.lifecycle());
+        let bound = Server::new("sentiment", &view, mesh.lifecycle())
+            .verifier(mesh.mint().verifier())
+            .limits(limits)
+            .service(SentimentServiceServer::new(service))
+            .bind("127.0.0.1:0".parse().unwrap())
+            .await
+            .unwrap();
         let addr = bound.local_addr();
         mesh.lifecycle().spawn("server", bound.serve());
         tokio::time::timeout(LIMIT, mesh.lifecycle().readiness().ready()).await.unwrap();

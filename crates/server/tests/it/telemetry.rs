@@ -31,6 +31,7 @@ async fn calls_are_measured_and_continue_their_callers_trace() {
     for n in 0..50 {
         wire.send(request(&format!("/made.up.Service/Method{n}"), Body::empty())).await.unwrap();
     }
+    give_the_service_away(&fixture).await;
 
     let spans =
         collector.wait_for(LIMIT, |spans| spans.iter().any(|span| span.trace_id == TRACE)).await.unwrap();
@@ -54,6 +55,7 @@ async fn calls_are_measured_and_continue_their_callers_trace() {
     for expected in [
         "rpc_server_call_duration_seconds_count{rpc_system_name=\"grpc\",rpc_method=\"quipu.sentiment.v1.SentimentService/Analyze\",rpc_response_status_code=\"OK\",quipu_workload=\"sentiment\"}",
         "rpc_response_status_code=\"INTERNAL\"",
+        "mesh_policy_unfit_total{quipu_workload=\"sentiment\"} 1",
         "rpc_method=\"_OTHER\",rpc_response_status_code=\"PERMISSION_DENIED\"",
         "quipu_panics_total{quipu_workload=\"sentiment\"}",
         "mesh_policy_denied_total{quipu_workload=\"sentiment\",reason=\"unknown_method\"}",
@@ -64,4 +66,23 @@ async fn calls_are_measured_and_continue_their_callers_trace() {
     }
     // A stranger cannot grow the metrics.
     assert!(!metrics.contains("made.up"));
+}
+
+/// Puts a policy in force under which another workload serves the fixture's service, and waits until that is noticed.
+async fn give_the_service_away(fixture: &Fixture) {
+    let text = std::fs::read_to_string(fixture.mesh.policy().load().file()).unwrap();
+    let own = "quipu.sentiment.v1.SentimentService], health: [gateway, operator], reflection: [operator]}";
+    assert!(text.contains(own));
+    let text = text.replace(&format!("      grpc: {{port: 50054, services: [{own}\n"), "");
+    let text = text.replace(
+        "[quipu.auth.v1.AuthService]",
+        "[quipu.auth.v1.AuthService, quipu.sentiment.v1.SentimentService]",
+    );
+    fixture.mesh.policy().reload(&text).unwrap();
+    let noticed = async {
+        while !metrics_text().contains("mesh_policy_unfit_total{") {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, noticed).await.unwrap();
 }
