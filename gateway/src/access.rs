@@ -26,13 +26,14 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Whose limits count: each API key has its own.
+    /// Whose limits count: a user has one quota, however many tokens and API keys show the user.
+    pub(crate) fn account(&self) -> String {
+        format!("user:{}", self.user.claims.sub)
+    }
+
+    /// Whose a write is: an API key's own writes are apart from those of its user.
     pub(crate) fn subject(&self) -> String {
-        if self.by_key {
-            format!("key:{}", self.user.claims.sid)
-        } else {
-            format!("user:{}", self.user.claims.sub)
-        }
+        if self.by_key { format!("key:{}", self.user.claims.sid) } else { self.account() }
     }
 
     /// Whether the token has the scope.

@@ -16,7 +16,8 @@ use mesh_server::{Admin, Application};
 use crate::{
     Config,
     access::KeyExchange,
-    edge::{Edge, cors::Cors, listener::Listener, tls::PublicTls},
+    config,
+    edge::{Edge, cors::Cors, io::Times, listener::Listener, tls::PublicTls},
     idempotency::{MemoryStore, RedisStore, Store},
     rate::{Buckets, RateLimits, RedisBuckets},
     redis_link::RedisLink,
@@ -49,8 +50,8 @@ impl App {
         if let Some(tls) = tls.clone() {
             lifecycle.spawn("certificate watch", tls.watch(lifecycle.stop_token()));
         }
-        let listener =
-            Listener::bind(config.listen, &config.listener, tls, router, lifecycle.clone()).await?;
+        let limits = (config.listener.max_connections, times(&config.listener, &gateway));
+        let listener = Listener::bind(config.listen, limits, tls, router, lifecycle.clone()).await?;
         let admin = Admin::bind(config.admin_listen, &lifecycle, VERSION).await?;
         warm_up(&gateway, &lifecycle);
         // Closed until it serves, so that the process is not ready before.
@@ -102,7 +103,19 @@ impl Application for App {
     }
 }
 
-fn gateway(config: &Config, mesh: &Mesh, lifecycle: &Lifecycle) -> Result<Gateway, Error> {
+/// How long connections may take what, the longest call of any route included.
+fn times(limits: &config::Listener, gateway: &Gateway) -> Times {
+    let calls = routes::all().into_iter().map(|route| gateway.limit(&route.info));
+    Times {
+        headers: limits.header_timeout,
+        idle: limits.idle_timeout,
+        unread: limits.unread_timeout,
+        age: limits.max_age,
+        longest: calls.max().unwrap_or_default(),
+    }
+}
+
+pub(crate) fn gateway(config: &Config, mesh: &Mesh, lifecycle: &Lifecycle) -> Result<Gateway, Error> {
     let link = config.redis_url.as_ref().map(RedisLink::new).transpose()?;
     let buckets = link.clone().map(|link| Arc::new(RedisBuckets::new(link)) as Arc<dyn Buckets>);
     let idempotency: Arc<dyn Store> = match link {
@@ -118,6 +131,7 @@ fn gateway(config: &Config, mesh: &Mesh, lifecycle: &Lifecycle) -> Result<Gatewa
         idempotency,
         health: Default::default(),
         jwks: Default::default(),
+        held: Default::default(),
         traces: config.recent_traces.clone(),
         mesh: mesh.clone(),
         lifecycle: lifecycle.clone(),

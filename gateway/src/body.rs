@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{
     HeaderMap, StatusCode,
     header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
+    request::Parts,
 };
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
-use crate::problem::Failure;
+use crate::{held::Place, problem::Failure};
 
 /// A body of JSON.
 pub(crate) const JSON: &str = "application/json";
@@ -53,24 +54,34 @@ fn is_type(declared: &str, expected: &str) -> bool {
     essence.eq_ignore_ascii_case(expected) && charset_fits && parts.next().is_none()
 }
 
-/// The whole body, at most `limit` bytes.
-pub(crate) async fn collect(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Failure> {
+/// The whole body, at most `limit` bytes; the request's [`Place`] grows with it.
+pub(crate) async fn collect(parts: &Parts, body: Body, limit: usize) -> Result<Bytes, Failure> {
     let declared =
-        headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+        parts.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     if declared.is_some_and(|n| usize::try_from(n).is_ok_and(|n| n > limit) || usize::try_from(n).is_err()) {
         return Err(too_large());
     }
-    let whole = tokio::time::timeout(ARRIVAL, Limited::new(body, limit).collect()).await;
-    match whole {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Failure::bad_request("BODY_BROKEN_OFF", "the body ended before its end")),
-        Err(_) => Err(Failure::http(
-            StatusCode::REQUEST_TIMEOUT,
-            "BODY_TOO_SLOW",
-            "the body did not arrive in time",
-        )),
+    let place = parts.extensions.get::<Place>();
+    tokio::time::timeout(ARRIVAL, gather(body, limit, place)).await.unwrap_or_else(|_| {
+        Err(Failure::http(StatusCode::REQUEST_TIMEOUT, "BODY_TOO_SLOW", "the body did not arrive in time"))
+    })
+}
+
+async fn gather(body: Body, limit: usize, place: Option<&Place>) -> Result<Bytes, Failure> {
+    let mut body = Limited::new(body, limit);
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| match error.is::<LengthLimitError>() {
+            true => too_large(),
+            false => Failure::bad_request("BODY_BROKEN_OFF", "the body ended before its end"),
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        if let Some(place) = place {
+            place.grow_to(whole.len() + data.len())?;
+        }
+        whole.extend_from_slice(&data);
     }
+    Ok(whole.freeze())
 }
 
 fn too_large() -> Failure {
@@ -82,6 +93,7 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+    use crate::held::Held;
 
     fn typed(value: &'static str) -> HeaderMap {
         HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(value))])
@@ -119,29 +131,42 @@ mod tests {
         assert!(check_type(&twice, JSON).is_err());
     }
 
+    fn declaring(length: Option<&str>) -> Parts {
+        let request = length
+            .into_iter()
+            .fold(http::Request::post("/"), |request, length| request.header(CONTENT_LENGTH, length));
+        request.body(()).unwrap().into_parts().0
+    }
+
+    async fn status(length: Option<&str>, body: Body) -> Option<u16> {
+        collect(&declaring(length), body, 8).await.err().map(|failure| failure.status().as_u16())
+    }
+
     #[tokio::test]
     async fn the_limit_is_exact() {
-        let none = HeaderMap::new();
-        assert_eq!(collect(&none, Body::from(vec![0; 8]), 8).await.unwrap().len(), 8);
-        let over = collect(&none, Body::from(vec![0; 9]), 8).await.unwrap_err();
-        assert_eq!(over.status(), StatusCode::PAYLOAD_TOO_LARGE);
-        let declared =
-            HeaderMap::from_iter([(CONTENT_LENGTH, HeaderValue::from_static("99999999999999999999"))]);
-        assert!(
-            collect(&declared, Body::empty(), 8).await.is_ok(),
-            "not a number is the HTTP layer's to refuse"
-        );
-        let declared = HeaderMap::from_iter([(CONTENT_LENGTH, HeaderValue::from_static("9"))]);
-        assert_eq!(
-            collect(&declared, Body::empty(), 8).await.unwrap_err().status(),
-            StatusCode::PAYLOAD_TOO_LARGE
-        );
+        assert_eq!(collect(&declaring(None), Body::from(vec![0; 8]), 8).await.unwrap().len(), 8);
+        assert_eq!(status(None, Body::from(vec![0; 9])).await, Some(413));
+        let absurd = status(Some("99999999999999999999"), Body::empty()).await;
+        assert_eq!(absurd, None, "not a number is the HTTP layer's to refuse");
+        assert_eq!(status(Some("9"), Body::empty()).await, Some(413));
+    }
+
+    #[tokio::test]
+    async fn a_body_takes_room_as_it_comes_and_not_as_it_is_announced() {
+        let held = Held::new(4, 0);
+        let mut parts = declaring(Some("8192"));
+        parts.extensions.insert(held.place());
+        assert_eq!(collect(&parts, Body::from(vec![0; 4096]), 8192).await.unwrap().len(), 4096);
+        let mut other = declaring(None);
+        other.extensions.insert(held.place());
+        assert_eq!(collect(&other, Body::from("x"), 8192).await.unwrap_err().status(), 503);
+        drop(parts);
+        assert!(collect(&other, Body::from("x"), 8192).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_never_ends_is_a_408() {
         let stalled = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
-        let refused = collect(&HeaderMap::new(), stalled, 8).await.unwrap_err();
-        assert_eq!(refused.status(), StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(status(None, stalled).await, Some(408));
     }
 }

@@ -45,7 +45,7 @@ pub struct Config {
 pub struct Rates {
     /// Nobody signed in, per client address.
     pub anonymous: Option<Quota>,
-    /// Signed in, per user or API key.
+    /// Signed in, per user with all API keys.
     pub user: Option<Quota>,
     /// Sign-in, registration and refresh, per client address.
     pub login: Option<Quota>,
@@ -223,8 +223,11 @@ impl Rates {
             own.anonymous,
             "calls per window of one address that is not signed in, or off",
         );
-        let user =
-            rate("QUIPU_GATEWAY_RATE_USER", own.user, "calls per window of one user or API key, or off");
+        let user = rate(
+            "QUIPU_GATEWAY_RATE_USER",
+            own.user,
+            "calls per window of one user with all API keys, or off",
+        );
         let login = rate(
             "QUIPU_GATEWAY_RATE_LOGIN",
             own.login,

@@ -3,10 +3,11 @@
 pub(crate) mod cors;
 pub(crate) mod envelope;
 mod hygiene;
-mod io;
+pub(crate) mod io;
 pub(crate) mod listener;
 pub(crate) mod proxies;
 mod request_id;
+mod sending;
 pub(crate) mod tls;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -15,7 +15,7 @@ use mesh_telemetry::audit::{AuditEvent, Outcome, audit};
 use tonic::Status;
 
 use crate::{
-    access::{self, Caller, Credentials, KeyExchange},
+    access::{self, Caller, Credentials},
     edge::Client,
     problem::Failure,
     rate::{Charge, Class},
@@ -53,6 +53,16 @@ impl Call {
         CallContext { deadline: Some(Deadline::after(self.limit)), user }.request(message)
     }
 
+    /// Who calls, if somebody is signed in.
+    pub(crate) fn caller(&self) -> Option<&Caller> {
+        self.caller.as_ref()
+    }
+
+    /// The end of a call that begins now.
+    pub(crate) fn deadline(&self) -> tokio::time::Instant {
+        tokio::time::Instant::now() + self.limit
+    }
+
     /// Whom a write belongs to.
     fn principal(&self) -> String {
         match &self.caller {
@@ -81,6 +91,10 @@ pub(crate) async fn guard(State(guarded): State<Guarded>, mut request: Request, 
         Ok(call) => {
             request.extensions_mut().insert(call.clone());
             request.extensions_mut().insert(facts.clone());
+            // The body counts until the answer begins.
+            let place = gateway.held.place();
+            request.extensions_mut().insert(place.clone());
+            let _held = place;
             if facts.0.idempotent {
                 writes::once(&gateway, &facts, &call, request, next).await.into_response()
             } else {
@@ -125,7 +139,7 @@ async fn admit(
         }
         Err(failure) => return Err(failure),
     };
-    settle(charge, gateway.limits.charge(Class::User, &caller.subject()).await?)?;
+    settle(charge, gateway.limits.charge(Class::User, &caller.account()).await?)?;
     if !caller.has_scope(scope) {
         note_denial(&caller, facts, &client, scope);
         return Err(Failure::insufficient_scope(scope));
@@ -164,30 +178,58 @@ async fn authenticate(
             Err(Failure::unauthenticated(Error::unauthenticated("UNAUTHENTICATED", "sign in first"), false))
         }
         Some(Credentials::Token(token)) => access::verify(&gateway.verifier, token, false).await,
-        Some(Credentials::Key(key)) => {
-            let token = token_for_key(gateway, &key, address).await?;
-            let verified = access::verify(&gateway.verifier, token, true).await;
-            if verified.as_ref().is_err_and(|f| f.status() == http::StatusCode::UNAUTHORIZED) {
-                gateway.keys.forget(&key).await;
-            }
-            verified
-        }
+        Some(Credentials::Key(key)) => by_key(gateway, &key, address).await,
     }
 }
 
+/// Who shows an API key.
+async fn by_key(gateway: &Gateway, key: &str, address: IpAddr) -> Result<Caller, Failure> {
+    if let Some(known) = gateway.keys.known(key).await {
+        let token = known?;
+        let verified = access::verify(&gateway.verifier, token.clone(), true).await;
+        if !is_refused(&verified) {
+            return verified;
+        }
+        // A change of the owner's roles ends tokens and not keys: only a new token tells.
+        gateway.keys.forget(key, &token).await;
+    }
+    let token = token_for_key(gateway, key, address).await?;
+    let verified = access::verify(&gateway.verifier, token.clone(), true).await;
+    if is_refused(&verified) {
+        gateway.keys.forget(key, &token).await;
+    }
+    verified
+}
+
+fn is_refused(verified: &Result<Caller, Failure>) -> bool {
+    verified.as_ref().is_err_and(|failure| failure.status() == http::StatusCode::UNAUTHORIZED)
+}
+
+/// Who asks is charged; who waits for another's question is not, and asks for itself when the other's quota was empty.
 async fn token_for_key(
     gateway: &Gateway,
     key: &str,
     address: IpAddr,
 ) -> Result<std::sync::Arc<str>, Failure> {
-    let keys: &KeyExchange = &gateway.keys;
-    if let Some(known) = keys.known(key).await {
-        return known;
+    for again in [false, true] {
+        let (mut asked, mut charge) = (false, None);
+        let ask = async {
+            asked = true;
+            let charged = gateway.limits.charge_address(Class::Exchange, address).await;
+            charge = charged.map_err(Failure::into_error)?;
+            charge.map(Charge::admit).transpose().map_err(Failure::into_error)?;
+            gateway.ask_for_token(key).await
+        };
+        let token = gateway.keys.exchange(key, ask).await;
+        // Refused by the own quota: said with its headers.
+        charge.map(Charge::admit).transpose()?;
+        let by_another =
+            token.as_ref().is_err_and(|f| f.status() == http::StatusCode::TOO_MANY_REQUESTS && !asked);
+        if again || !by_another {
+            return token;
+        }
     }
-    if let Some(charge) = gateway.limits.charge_address(Class::Exchange, address).await? {
-        charge.admit()?;
-    }
-    keys.exchange(key, gateway.ask_for_token(key)).await
+    Err(Error::internal("a key was asked about too often").into())
 }
 
 /// What a service refused.

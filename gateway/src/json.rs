@@ -12,7 +12,7 @@ use mesh_error::{Error, Violation};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::error::Category;
 
-use crate::{body, guard::Facts, problem::Failure};
+use crate::{body, guard::Facts, problem::Failure, route::BODY_LIMIT};
 
 /// A JSON body, in or out (200).
 #[derive(Debug)]
@@ -72,14 +72,10 @@ where
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
         body::check_type(&parts.headers, body::JSON)?;
-        let limit = parts.extensions.get::<Facts>().map_or(body_limit_default(), |facts| facts.0.body_limit);
-        let bytes = body::collect(&parts.headers, body, limit).await?;
+        let limit = parts.extensions.get::<Facts>().map_or(BODY_LIMIT, |facts| facts.0.body_limit);
+        let bytes = body::collect(&parts, body, limit).await?;
         Ok(Self(parse(&bytes)?))
     }
-}
-
-const fn body_limit_default() -> usize {
-    64 * 1024
 }
 
 impl<T: Serialize> IntoResponse for Json<T> {

@@ -7,6 +7,7 @@ mod body;
 mod config;
 mod edge;
 mod guard;
+mod held;
 mod idempotency;
 mod json;
 mod openapi;

@@ -36,7 +36,7 @@ pub(crate) trait Buckets: Send + Sync {
 pub(crate) enum Class {
     /// Nobody signed in: counted by client address.
     Anonymous,
-    /// A signed-in user or an API key.
+    /// A signed-in user, by token or API key.
     User,
     /// Sign-in, registration and refresh: counted by client address, and strict.
     Login,

@@ -56,7 +56,7 @@ pub(crate) fn router(gateway: &Shared, edge: Edge) -> Router {
         .layer(from_fn_with_state(edge, envelope))
 }
 
-async fn no_route() -> Failure {
+pub(crate) async fn no_route() -> Failure {
     Failure::http(StatusCode::NOT_FOUND, "ROUTE_NOT_FOUND", "there is no such route")
 }
 

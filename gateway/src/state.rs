@@ -15,7 +15,9 @@ use mesh_telemetry::RecentTraces;
 
 use crate::{
     access::{Exchanged, KeyExchange},
+    held::Held,
     idempotency,
+    problem::Failure,
     rate::RateLimits,
     route::Info,
     routes::{jwks::JwksCache, mesh::HealthCache},
@@ -38,6 +40,7 @@ pub(crate) struct Gateway {
     pub(crate) idempotency: Arc<dyn idempotency::Store>,
     pub(crate) health: HealthCache,
     pub(crate) jwks: JwksCache,
+    pub(crate) held: Held,
     pub(crate) traces: Option<RecentTraces>,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) started: DateTime<Utc>,
@@ -60,7 +63,7 @@ impl Gateway {
         };
         // The policy's rule for the exchange bounds it.
         let answer = self.auth.clone().exchange_token(message).await;
-        let answer = answer.map_err(|status| Error::from_status(&status))?.into_inner();
+        let answer = answer.map_err(|status| Failure::backend(&status).into_error())?.into_inner();
         let lives = Duration::from_secs(answer.expires_in.into());
         Ok(Exchanged { token: answer.access_token.into(), lives })
     }

@@ -84,9 +84,13 @@ impl KeyExchange {
         }
     }
 
-    /// Forgets a key whose token turned out to be no good.
-    pub(crate) async fn forget(&self, key: &str) {
-        self.cache.invalidate(&name(key)).await;
+    /// Forgets that a key gave `token`, which turned out to be no good; a newer one that came meanwhile stays.
+    pub(crate) async fn forget(&self, key: &str, token: &str) {
+        let name = name(key);
+        if matches!(self.cache.get(&name).await, Some(Known::Token { token: known, .. }) if &*known == token)
+        {
+            self.cache.invalidate(&name).await;
+        }
     }
 }
 
@@ -150,7 +154,9 @@ mod tests {
         }
         assert_eq!(calls.load(Ordering::SeqCst), 1);
         assert_eq!(&*keys.known("qp_a").await.unwrap().unwrap(), "token");
-        keys.forget("qp_a").await;
+        keys.forget("qp_a", "older").await;
+        assert!(keys.known("qp_a").await.is_some());
+        keys.forget("qp_a", "token").await;
         assert!(keys.known("qp_a").await.is_none());
     }
 

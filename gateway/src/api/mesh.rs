@@ -59,7 +59,8 @@ pub(crate) struct CallAnswer {
     /// The scope that the user's token must have; absent if no user is needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) scope: Option<String>,
-    /// How often the gateway made this call since it started, by outcome; absent for other callers.
+    /// How often this call was made since the gateway started, by outcome, as far as its process counts it: in a
+    /// cluster the gateway's own calls, in a local mesh everybody's. Absent if never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) seen: Option<Seen>,
 }

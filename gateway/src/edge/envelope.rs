@@ -34,6 +34,9 @@ impl Edge {
     }
 }
 
+/// So much of a path is repeated in spans and answers.
+const MAX_PATH: usize = 1024;
+
 /// What is known of a request before anything is decided.
 struct Arrival {
     id: HeaderValue,
@@ -75,7 +78,8 @@ fn arrive(edge: &Inner, request: &mut Request) -> Arrival {
     request.extensions_mut().insert(client);
     Arrival {
         id,
-        path: request.uri().path().to_owned(),
+        // Before its length was looked at: neither span nor answer repeats more of it.
+        path: request.uri().path().chars().take(MAX_PATH).collect(),
         secure,
         origin: edge.cors.allowed(request.headers()),
     }
@@ -108,7 +112,12 @@ async fn answer(edge: &Inner, mut request: Request, next: Next) -> Response {
     if let Some(preflight) = edge.cors.preflight(request.method(), request.headers()) {
         return preflight;
     }
-    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+    survive(next.run(request)).await
+}
+
+/// A panic becomes a 500 that is counted.
+pub(crate) async fn survive(answer: impl Future<Output = Response>) -> Response {
+    match AssertUnwindSafe(answer).catch_unwind().await {
         Ok(response) => response,
         Err(_) => {
             metrics::counter!("gateway_panics_total").increment(1);
@@ -233,6 +242,13 @@ mod tests {
         let (status, problem) = answer_of("/panics").await;
         assert_eq!((status.as_u16(), problem["reason"].as_str()), (500, Some("INTERNAL")));
         assert!(!problem.to_string().contains("canary"));
+    }
+
+    #[tokio::test]
+    async fn a_path_without_end_is_not_repeated() {
+        let (status, problem) = answer_of(&format!("/{}", "a".repeat(20_000))).await;
+        assert_eq!(status, StatusCode::URI_TOO_LONG);
+        assert_eq!(problem["instance"].as_str().map(str::len), Some(MAX_PATH));
     }
 
     #[tokio::test]

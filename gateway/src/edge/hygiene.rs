@@ -13,6 +13,9 @@ use crate::problem::Failure;
 /// Longest path with query.
 const MAX_TARGET: usize = 8 * 1024;
 
+/// Most headers.
+pub(super) const MAX_COUNT: usize = 100;
+
 /// All header names and values together.
 const MAX_HEADERS: usize = 16 * 1024;
 
@@ -41,7 +44,7 @@ pub(crate) fn check_host<B>(request: &Request<B>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Refuses a request whose target or headers are too long.
+/// Refuses a request whose target is too long, or whose headers are too long or too many.
 pub(crate) fn check_size<B>(request: &Request<B>) -> Result<(), Failure> {
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target > MAX_TARGET {
@@ -53,7 +56,7 @@ pub(crate) fn check_size<B>(request: &Request<B>) -> Result<(), Failure> {
     }
     let headers: usize =
         request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if headers > MAX_HEADERS {
+    if headers > MAX_HEADERS || request.headers().len() > MAX_COUNT {
         return Err(Failure::http(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "HEADERS_TOO_LARGE",
@@ -150,6 +153,12 @@ mod tests {
         assert_eq!(check_size(&long(MAX_TARGET)).unwrap_err().status(), StatusCode::URI_TOO_LONG);
         let fat = Request::get("/").header("a", "x".repeat(MAX_HEADERS)).body(()).unwrap();
         assert_eq!(check_size(&fat).unwrap_err().status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        let many = |n: usize| {
+            let headers = (0..n).fold(Request::get("/"), |request, _| request.header("a", "b"));
+            headers.body(()).unwrap()
+        };
+        assert!(check_size(&many(MAX_COUNT)).is_ok());
+        assert!(check_size(&many(MAX_COUNT + 1)).is_err());
     }
 
     #[test]

@@ -14,9 +14,6 @@ use std::{
     time::Duration,
 };
 
-use axum::body::Body;
-use bytes::Bytes;
-use http_body::{Frame, SizeHint};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::Instant,
@@ -33,7 +30,15 @@ pub(crate) struct Times {
     pub(crate) unread: Duration,
     /// From its beginning, until it is ended politely.
     pub(crate) age: Duration,
+    /// The longest that a request may take: so long after the polite end it is cut.
+    pub(crate) longest: Duration,
 }
+
+/// Smaller writes are the protocol talking to itself (a ping of HTTP/2 has 17 bytes) and no progress of an answer.
+const PAYLOAD: usize = 64;
+
+/// A connection without requests in flight is idle when nothing of an answer went out for so long.
+const QUIET: Duration = Duration::from_millis(500);
 
 /// What should become of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +65,13 @@ struct Marks {
     served: bool,
     idle_since: Option<Instant>,
     reading_since: Option<Instant>,
+    /// Since when the socket takes nothing.
     unread_since: Option<Instant>,
+    /// Pieces of answers that were handed over and have no room yet: a window of HTTP/2 may be shut while the socket
+    /// takes whatever it is given.
+    handed: usize,
+    /// Since when none of those moved.
+    stalled_since: Option<Instant>,
 }
 
 impl Watch {
@@ -90,7 +101,10 @@ impl Watch {
         let now = Instant::now();
         let marks = self.marks();
         let since = |mark: Option<Instant>, limit| mark.is_some_and(|at| now.duration_since(at) >= limit);
-        if since(marks.unread_since, times.unread) {
+        if since(marks.unread_since, times.unread) || since(marks.stalled_since, times.unread) {
+            return Verdict::Cut;
+        }
+        if now.duration_since(self.opened) >= times.age + times.longest {
             return Verdict::Cut;
         }
         if !marks.served && now.duration_since(self.opened) >= times.headers {
@@ -108,9 +122,25 @@ impl Watch {
         Verdict::Keep
     }
 
-    /// Whether no request is in flight.
+    /// Whether no request is in flight and nothing of an answer is still on its way.
     pub(crate) fn is_idle(&self) -> bool {
-        self.marks().in_flight == 0
+        let marks = self.marks();
+        let is_quiet = marks.idle_since.is_some_and(|since| since.elapsed() >= QUIET);
+        marks.in_flight == 0 && marks.unread_since.is_none() && is_quiet
+    }
+
+    /// A piece of an answer was handed over.
+    pub(super) fn handed(&self) {
+        let mut marks = self.marks();
+        marks.handed += 1;
+        marks.stalled_since = Some(Instant::now());
+    }
+
+    /// The next piece was asked for, or nobody wants it any more.
+    pub(super) fn took(&self) {
+        let mut marks = self.marks();
+        marks.handed = marks.handed.saturating_sub(1);
+        marks.stalled_since = (marks.handed > 0).then(Instant::now);
     }
 
     /// Bytes came. On HTTP/1 between two requests they begin the next one; on HTTP/2 they may be mere pings.
@@ -124,19 +154,34 @@ impl Watch {
         }
     }
 
-    fn wrote(&self, blocked: bool) {
-        let mut marks = self.marks();
-        marks.unread_since = match (blocked, marks.unread_since) {
-            (false, _) => None,
-            (true, None) => Some(Instant::now()),
-            (true, since) => since,
+    /// So many bytes were written; `None`: the socket takes nothing for now.
+    pub(super) fn wrote(&self, bytes: Option<usize>) {
+        let mut guard = self.marks();
+        let (marks, now) = (&mut *guard, Instant::now());
+        let Some(bytes) = bytes else {
+            marks.unread_since.get_or_insert(now);
+            return;
         };
+        marks.unread_since = None;
+        if bytes > PAYLOAD {
+            // Whatever moves is moved on; whatever is not going on stays so.
+            for mark in [&mut marks.stalled_since, &mut marks.idle_since].into_iter().flatten() {
+                *mark = now;
+            }
+        }
     }
 }
 
 /// A request in flight.
 #[derive(Debug)]
 pub(crate) struct InFlight(Arc<Watch>);
+
+impl InFlight {
+    /// Of its connection.
+    pub(super) fn watch(&self) -> Arc<Watch> {
+        self.0.clone()
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
@@ -145,39 +190,6 @@ impl Drop for InFlight {
         if marks.in_flight == 0 {
             marks.idle_since = Some(Instant::now());
         }
-    }
-}
-
-/// The body of an answer; its request is in flight until it is sent.
-pub(crate) struct Sending {
-    body: Body,
-    _in_flight: InFlight,
-}
-
-impl Sending {
-    /// Holds `in_flight` as long as the body.
-    pub(crate) fn new(body: Body, in_flight: InFlight) -> Self {
-        Self { body, _in_flight: in_flight }
-    }
-}
-
-impl http_body::Body for Sending {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
@@ -216,7 +228,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.watch.wrote(written.is_pending());
+        self.watch.wrote(done(&written, |bytes| *bytes));
         written
     }
 
@@ -226,7 +238,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.watch.wrote(written.is_pending());
+        self.watch.wrote(done(&written, |bytes| *bytes));
         written
     }
 
@@ -235,11 +247,22 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        // TLS takes bytes that the socket has no room for.
+        self.watch.wrote(done(&flushed, |()| 0));
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// What a write did, as [`Watch::wrote`] takes it.
+fn done<T>(written: &Poll<io::Result<T>>, bytes: impl FnOnce(&T) -> usize) -> Option<usize> {
+    match written {
+        Poll::Ready(written) => Some(written.as_ref().map_or(0, bytes)),
+        Poll::Pending => None,
     }
 }
 
@@ -254,6 +277,7 @@ mod tests {
         idle: Duration::from_secs(75),
         unread: Duration::from_secs(30),
         age: Duration::from_secs(900),
+        longest: Duration::from_secs(600),
     };
 
     async fn after(watch: &Watch, seconds: u64) -> Verdict {
@@ -301,10 +325,10 @@ mod tests {
         let watch = Watch::new();
         let request = watch.begin(false);
         assert_eq!(after(&watch, 500).await, Verdict::Keep);
-        watch.wrote(true);
+        watch.wrote(None);
         assert_eq!(after(&watch, 29).await, Verdict::Keep);
-        watch.wrote(false);
-        watch.wrote(true);
+        watch.wrote(Some(0));
+        watch.wrote(None);
         assert_eq!(after(&watch, 29).await, Verdict::Keep);
         assert_eq!(after(&watch, 1).await, Verdict::Cut);
         drop(request);
@@ -315,5 +339,30 @@ mod tests {
         let watch = Watch::new();
         let _request = watch.begin(true);
         assert_eq!(after(&watch, 900).await, Verdict::End);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn and_is_cut_when_even_the_longest_request_would_be_over() {
+        let watch = Watch::new();
+        let _request = watch.begin(true);
+        assert_eq!(after(&watch, 900 + 599).await, Verdict::End);
+        assert_eq!(after(&watch, 1).await, Verdict::Cut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_still_being_written_is_not_idleness() {
+        let watch = Watch::new();
+        drop(watch.begin(false));
+        for _ in 0..10 {
+            watch.wrote(None);
+            assert_eq!(after(&watch, 20).await, Verdict::Keep);
+            assert!(!watch.is_idle(), "the socket is full");
+            watch.wrote(Some(4096));
+            assert!(!watch.is_idle(), "it moved just now");
+        }
+        assert_eq!(after(&watch, 74).await, Verdict::Keep);
+        assert!(watch.is_idle());
+        watch.wrote(Some(17));
+        assert_eq!(after(&watch, 1).await, Verdict::End, "pings keep nothing alive");
     }
 }

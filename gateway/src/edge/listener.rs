@@ -25,11 +25,11 @@ use tokio::{
 use tower::ServiceExt as _;
 
 use super::{
-    Peer,
-    io::{Sending, Times, Verdict, Watch, Watched},
+    Peer, hygiene,
+    io::{Times, Verdict, Watch, Watched},
+    sending::Sending,
     tls::PublicTls,
 };
-use crate::config::Listener as Limits;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -56,10 +56,10 @@ struct Server {
 }
 
 impl Listener {
-    /// Binds; nothing is accepted before [`Listener::serve`].
+    /// Binds; nothing is accepted before [`Listener::serve`]. `times` says how long what may take.
     pub(crate) async fn bind(
         address: SocketAddr,
-        limits: &Limits,
+        (max_connections, times): (usize, Times),
         tls: Option<PublicTls>,
         router: Router,
         lifecycle: Lifecycle,
@@ -67,14 +67,8 @@ impl Listener {
         let socket = TcpListener::bind(address).await.map_err(|error| {
             Error::unavailable("LISTEN_FAILED", format!("cannot listen on {address}: {error}"))
         })?;
-        let times = Times {
-            headers: limits.header_timeout,
-            idle: limits.idle_timeout,
-            unread: limits.unread_timeout,
-            age: limits.max_age,
-        };
         let server = Arc::new(Server { router, builder: builder(), times, lifecycle });
-        Ok(Self { socket, tls, server, places: Arc::new(Semaphore::new(limits.max_connections)) })
+        Ok(Self { socket, tls, server, places: Arc::new(Semaphore::new(max_connections)) })
     }
 
     /// Where it listens.
@@ -230,7 +224,8 @@ fn builder() -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         // The watch judges headers and idleness; this is the second line.
         .header_read_timeout(Duration::from_secs(120))
-        .max_headers(100)
+        // Fewer than these are refused in the gateway's own form.
+        .max_headers(4 * hygiene::MAX_COUNT)
         .max_buf_size(64 * 1024);
     builder
         .http2()

@@ -13,6 +13,8 @@ use tracing::Instrument as _;
 use super::{Call, Facts};
 use crate::{
     body,
+    edge::envelope::survive,
+    held::Place,
     idempotency::{self, Begin, Slot, Token},
     problem::Failure,
     state::{Gateway, Shared},
@@ -28,8 +30,9 @@ pub(super) async fn once(
 ) -> Result<Response, Failure> {
     let Some(key) = idempotency::from_headers(request.headers())? else { return Ok(next.run(request).await) };
     let (parts, body) = request.into_parts();
-    let bytes = body::collect(&parts.headers, body, facts.0.body_limit).await?;
-    let slot = Slot::derive(&key, &call.principal(), &format!("{} {}", facts.0.method, facts.0.path))?;
+    let bytes = body::collect(&parts, body, facts.0.body_limit).await?;
+    // The path as it is, not that of the route: another `{id}` is another write.
+    let slot = Slot::derive(&key, &call.principal(), &format!("{} {}", facts.0.method, parts.uri.path()))?;
     let fingerprint = slot.fingerprint(&bytes)?;
     match gateway.idempotency.begin(&slot.id, &fingerprint).await? {
         Begin::InProgress => Err(idempotency::in_progress()),
@@ -60,7 +63,8 @@ async fn run_to_end(
     let (answer, answered) = tokio::sync::oneshot::channel();
     let shared = gateway.clone();
     let task = async move {
-        let response = next.run(request).await;
+        let _held = request.extensions().get::<Place>().cloned();
+        let response = survive(next.run(request)).await;
         // Nobody may be waiting any more.
         let _ = answer.send(write.settle(&shared, response).await);
     };
@@ -98,5 +102,52 @@ impl Write {
         if let Err(error) = gateway.idempotency.release(&self.slot.id, self.token).await {
             error.log();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use axum::{Router, extract::State, middleware::from_fn_with_state, routing::post};
+    use http::StatusCode;
+    use mesh_client::Endpoints;
+    use mesh_testkit::TestMesh;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::{Config, guard::Guarded, route::Route};
+
+    async fn panics_once(State(calls): State<Arc<AtomicUsize>>) -> StatusCode {
+        assert!(calls.fetch_add(1, Ordering::SeqCst) > 0, "canary");
+        StatusCode::NO_CONTENT
+    }
+
+    fn router(mesh: &TestMesh) -> Router {
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+        let endpoints = Endpoints::new().with("auth", address).with("sentiment", address);
+        let own = mesh.mesh_as("gateway", endpoints).unwrap();
+        let gateway = crate::app::gateway(&Config::default(), &own, mesh.lifecycle()).unwrap();
+        let route = Route::post("/x", crate::routes::no_route).idempotent();
+        let guarded = Guarded { gateway: Arc::new(gateway), facts: Facts(Arc::new(route.info)) };
+        Router::new()
+            .route("/x", post(panics_once))
+            .with_state(Arc::default())
+            .route_layer(from_fn_with_state(guarded, crate::guard::guard))
+    }
+
+    #[tokio::test]
+    async fn a_panic_frees_the_key() {
+        let mesh = TestMesh::start().unwrap();
+        let router = router(&mesh);
+        let write = || {
+            let request = http::Request::post("/x").header("idempotency-key", "k-1");
+            router.clone().oneshot(request.body(Body::empty()).unwrap())
+        };
+        assert_eq!(write().await.unwrap().status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(write().await.unwrap().status(), StatusCode::NO_CONTENT, "not 409");
     }
 }

@@ -82,6 +82,7 @@ fn account() -> Vec<Route> {
             .calls(&["quipu.auth.v1.AuthService/ChangePassword"])
             .needs("profile:write")
             .takes::<PasswordBody>()
+            .idempotent()
             .answer(204, "The password is changed.", None),
         Route::get("/v1/auth/sessions", sessions)
             .named("auth", "listSessions", "List one's own sessions")

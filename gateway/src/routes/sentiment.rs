@@ -18,6 +18,9 @@ use crate::{
 /// 256 texts of 10,000 characters are more than that only in scripts of three bytes a character.
 const BATCH_LIMIT: usize = 4 * 1024 * 1024;
 
+/// 10,000 characters beyond the basic plane, each escaped as two halves of six bytes, and room for the rest.
+pub(super) const TEXT_LIMIT: usize = 128 * 1024;
+
 /// The routes of this file.
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -26,6 +29,7 @@ pub(super) fn routes() -> Vec<Route> {
             .calls(&["quipu.sentiment.v1.SentimentService/Analyze"])
             .needs("sentiment:analyze")
             .takes::<AnalyzeBody>()
+            .body_limit(TEXT_LIMIT)
             .answers::<Analysis>(200, "How the text feels.")
             .fails(404, "There is no such model."),
         Route::post("/v1/sentiment/batch", batch)

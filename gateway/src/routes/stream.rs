@@ -2,9 +2,11 @@
 //!
 //! One task reads lines and sends texts to the service; the answer's body waits for its turn in a short queue, in which
 //! a line that could not be read has its place too. Both queues are bounded, so a client that does not read its answers
-//! is soon no longer read from.
+//! is soon no longer read from. A stream is no longer believed than any other request: its token is verified again and
+//! again, and its end is told in a last line.
 
 mod lines;
+mod watch;
 
 use std::time::Duration;
 
@@ -18,16 +20,20 @@ use futures::{Stream, StreamExt as _, stream};
 use http::{HeaderName, HeaderValue, header::CONTENT_TYPE};
 use mesh_error::{Error, Kind};
 use mesh_proto::sentiment::v1;
+use serde::Deserialize;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::Streaming;
 
 use self::lines::{Line, Lines};
+use super::sentiment::TEXT_LIMIT;
 use crate::{
+    access::Caller,
     api::sentiment::{StreamAnswer, StreamLine},
     body,
     guard::{Call, backend},
+    held::OpenStream,
     json,
     problem::Failure,
     route::{Route, TypeDoc},
@@ -36,6 +42,9 @@ use crate::{
 
 /// Texts that may be under way at once in one stream.
 const UNDER_WAY: usize = 32;
+
+/// Longer ids are not sent back.
+const MAX_ID: usize = 128;
 
 /// How long a client may send nothing.
 const IDLE: Duration = Duration::from_secs(30);
@@ -46,9 +55,10 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/v1/sentiment/stream", analyze)
             .named("sentiment", "analyzeStream", "Analyse texts as they come")
             .about(
-                "One JSON object on each line, at most 64 KiB, in both directions; answers come in order while the \
-                 request is still being sent. A line that is invalid is answered by an error and the stream goes on. \
-                 An answer with an error and no id, after which the body ends, ends the stream early.",
+                "One JSON object on each line, at most 128 KiB; answers come in order while the request is still \
+                 being sent. A line that is invalid is answered by an error and the stream goes on. An answer with \
+                 an error and no id, after which the body ends, ends the stream early: also when the token is no \
+                 longer good or the stream has lasted ten minutes. A user has at most 8 streams open.",
             )
             .calls(&["quipu.sentiment.v1.SentimentService/AnalyzeStream"])
             .needs("sentiment:analyze")
@@ -69,6 +79,10 @@ enum Turn {
 
 async fn analyze(State(gateway): State<Shared>, call: Call, request: Request) -> Result<Response, Failure> {
     body::check_type(request.headers(), body::NDJSON)?;
+    let open = gateway.held.stream(call.caller().map(Caller::account).unwrap_or_default())?;
+    let user = call.caller().map(|caller| caller.user.clone());
+    let ended = tokio::spawn(watch::ended(gateway.verifier.clone(), user, call.deadline()));
+    let ended = AbortOnDropHandle::new(ended);
     let (texts, to_service) = mpsc::channel(UNDER_WAY);
     let (turns, to_client) = mpsc::channel(UNDER_WAY);
     let lines = Lines::new(request.into_body().into_data_stream());
@@ -76,7 +90,7 @@ async fn analyze(State(gateway): State<Shared>, call: Call, request: Request) ->
     let reader = AbortOnDropHandle::new(tokio::spawn(reader.run()));
     let request = call.request(ReceiverStream::new(to_service));
     let answers = gateway.sentiment.clone().analyze_stream(request).await.map_err(backend)?.into_inner();
-    let writer = Writer { turns: to_client, answers, _reader: reader };
+    let writer = Writer { turns: to_client, answers, ended, _reader: reader, _open: open };
     let mut response = Response::new(Body::from_stream(writer.lines()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(body::NDJSON));
@@ -129,12 +143,22 @@ fn read(line: &[u8]) -> (Turn, Option<v1::AnalyzeStreamRequest>) {
             let text = v1::AnalyzeStreamRequest::from(line);
             (Turn::Text { explain: text.explain }, Some(text))
         }
-        Err(error) => (Turn::Line(StreamAnswer::failed(None, &error)), None),
+        Err(error) => {
+            let id = json::parse::<OnlyId>(line).ok().and_then(|line| line.id);
+            let id = id.filter(|id| id.len() <= MAX_ID);
+            (Turn::Line(StreamAnswer::failed(id, &error)), None)
+        }
     }
 }
 
+/// What can be told of a line that is an object and yet no [`StreamLine`].
+#[derive(Deserialize)]
+struct OnlyId {
+    id: Option<String>,
+}
+
 fn too_long() -> Error {
-    Error::new(Kind::TooLarge, "LINE_TOO_LONG", "a line has at most 64 KiB")
+    Error::new(Kind::TooLarge, "LINE_TOO_LONG", "a line has at most 128 KiB")
 }
 
 fn broken() -> Error {
@@ -153,33 +177,54 @@ fn silent() -> Error {
 struct Writer {
     turns: mpsc::Receiver<Turn>,
     answers: Streaming<v1::AnalyzeStreamResponse>,
+    ended: AbortOnDropHandle<Error>,
     _reader: AbortOnDropHandle<()>,
+    _open: OpenStream,
 }
 
 impl Writer {
     fn lines(self) -> impl Stream<Item = Result<Bytes, Error>> + Send {
         stream::unfold(Some(self), |writer| async {
             let mut writer = writer?;
-            match writer.turns.recv().await? {
-                Turn::Line(line) => Some((encode(&line), Some(writer))),
-                Turn::Last(line) => Some((encode(&line), None)),
-                Turn::Text { explain } => match writer.answer(explain).await {
-                    Ok(line) => Some((encode(&line), Some(writer))),
-                    Err(error) => {
-                        error.log();
-                        Some((encode(&StreamAnswer::failed(None, &error)), None))
-                    }
-                },
-            }
+            let (line, is_last) = tokio::select! {
+                biased;
+                ended = &mut writer.ended => {
+                    let error = ended.unwrap_or_else(Error::internal);
+                    (StreamAnswer::failed(None, &error), true)
+                }
+                line = next(&mut writer.turns, &mut writer.answers) => line?,
+            };
+            Some((encode(&line), (!is_last).then_some(writer)))
         })
     }
+}
 
-    async fn answer(&mut self, explain: bool) -> Result<StreamAnswer, Error> {
-        match self.answers.next().await {
-            Some(Ok(answer)) => StreamAnswer::of(answer, explain),
-            Some(Err(status)) => Err(Failure::backend(&status).into_error()),
-            None => Err(Error::unavailable("STREAM_ENDED", "the service ended the stream early")),
-        }
+/// The next line, and whether it is the last.
+async fn next(
+    turns: &mut mpsc::Receiver<Turn>,
+    answers: &mut Streaming<v1::AnalyzeStreamResponse>,
+) -> Option<(StreamAnswer, bool)> {
+    Some(match turns.recv().await? {
+        Turn::Line(line) => (line, false),
+        Turn::Last(line) => (line, true),
+        Turn::Text { explain } => match answer(answers, explain).await {
+            Ok(line) => (line, false),
+            Err(error) => {
+                error.log();
+                (StreamAnswer::failed(None, &error), true)
+            }
+        },
+    })
+}
+
+async fn answer(
+    answers: &mut Streaming<v1::AnalyzeStreamResponse>,
+    explain: bool,
+) -> Result<StreamAnswer, Error> {
+    match answers.next().await {
+        Some(Ok(answer)) => StreamAnswer::of(answer, explain),
+        Some(Err(status)) => Err(Failure::backend(&status).into_error()),
+        None => Err(Error::unavailable("STREAM_ENDED", "the service ended the stream early")),
     }
 }
 

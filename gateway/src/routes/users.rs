@@ -42,6 +42,7 @@ pub(super) fn routes() -> Vec<Route> {
             .needs("users:admin")
             .parameter(id_parameter("Of the account."))
             .takes::<UserPatch>()
+            .idempotent()
             .answers::<UserAnswer>(200, "The account as it is now.")
             .fails(404, "There is no such account."),
     ]

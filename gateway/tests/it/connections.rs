@@ -2,13 +2,14 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 
-use crate::world::{World, send};
+use crate::world::{ALL_SCOPES, World, send};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -134,4 +135,61 @@ async fn with_certificates_the_same_port_speaks_tls_and_promises_it() {
     assert!(response.headers()["strict-transport-security"].to_str().unwrap().starts_with("max-age="));
     let plain = rest(open(world.address, b"GET /info HTTP/1.1\r\nHost: a\r\n\r\n").await).await;
     assert!(!plain.contains("200"), "no plain text on a TLS port");
+}
+
+/// A frame of HTTP/2 (RFC 9113 §4.1) on the first stream or, for SETTINGS, on none.
+fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let stream = u8::from(kind != 4);
+    [&length[1..], &[kind, flags, 0, 0, 0, stream], payload].concat()
+}
+
+/// Preface, a window of no bytes for each stream, and `GET /openapi.json`.
+fn shut_window() -> Vec<u8> {
+    let settings = frame(4, 0, &[0, 4, 0, 0, 0, 0]);
+    let headers = [&[0x82, 0x86, 0x04, 13][..], b"/openapi.json", &[0x41, 1], b"a"].concat();
+    [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &settings[..], &frame(1, 5, &headers)].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_that_stays_shut_is_cut_like_a_peer_that_does_not_read() {
+    let world = World::with(|config| config.listener.unread_timeout = Duration::from_secs(1)).await;
+    let got = rest(open(world.address, &shut_window()).await).await;
+    assert!(got.contains("x-request-id") || got.len() > 100, "the headers of the answer came: {got:?}");
+}
+
+/// The answer of 2 MB to a batch, read slowly while the process drains.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_on_its_way_is_not_cut_by_a_drain() {
+    let world = World::start().await;
+    let texts: Vec<_> = (0..250).map(|_| "good ".repeat(1_700)).collect();
+    let body = json!({"texts": texts, "explain": true}).to_string();
+    let head = format!(
+        "POST /v1/sentiment/batch HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nAuthorization: Bearer \
+         {}\r\nContent-Length: {}\r\n\r\n",
+        world.token(ALL_SCOPES),
+        body.len()
+    );
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(16 * 1024).unwrap();
+    let mut stream = socket.connect(world.address).await.unwrap();
+    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    let mut got = vec![0; 1024];
+    stream.read_exact(&mut got).await.unwrap();
+    let stopped = tokio::spawn(world.mesh.stop());
+    let mut piece = vec![0; 64 * 1024];
+    loop {
+        // Slower than the watch judges silent peers.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        match timeout(LIMIT, stream.read(&mut piece)).await.unwrap().unwrap() {
+            0 => break,
+            n => got.extend_from_slice(&piece[..n]),
+        }
+    }
+    let text = String::from_utf8(got).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+    assert_eq!(length.parse::<usize>().unwrap(), body.len(), "all of it came");
+    assert!(body.len() > 2_000_000);
+    assert!(!timeout(LIMIT, stopped).await.unwrap().unwrap().is_failure());
 }

@@ -70,8 +70,8 @@ async fn sizes_are_bounded_for_each_route() {
     let world = World::start().await;
     let text = |size: usize| json!({"text": "x".repeat(size)});
     let overhead = text(0).to_string().len();
-    assert_eq!(world.post_signed_in("/v1/sentiment", text(64 * 1024 - overhead)).await.status, 200);
-    let over = world.post_signed_in("/v1/sentiment", text(64 * 1024 - overhead + 1)).await;
+    assert_eq!(world.post_signed_in("/v1/sentiment", text(128 * 1024 - overhead)).await.status, 200);
+    let over = world.post_signed_in("/v1/sentiment", text(128 * 1024 - overhead + 1)).await;
     assert_eq!((over.status, over.reason().as_str()), (413, "BODY_TOO_LARGE"));
     let texts = json!({"texts": vec!["x".repeat(1_000); 100]});
     assert_eq!(world.post_signed_in("/v1/sentiment/batch", texts).await.status, 200);
@@ -79,6 +79,14 @@ async fn sizes_are_bounded_for_each_route() {
     assert_eq!((long.status, long.reason().as_str()), (414, "TARGET_TOO_LONG"));
     let fat = send(world.request("GET", "/info").header("x-a", "x".repeat(17_000))).await;
     assert_eq!((fat.status, fat.reason().as_str()), (431, "HEADERS_TOO_LARGE"));
+    let many =
+        (0..150).fold(world.request("GET", "/info"), |request, n| request.header(format!("x-{n}"), "a"));
+    let many = send(many).await;
+    assert_eq!((many.status, many.reason().as_str()), (431, "HEADERS_TOO_LARGE"));
+    let escaped = format!("{{\"text\":\"{}\"}}", "\\ud83d\\ude00".repeat(10_000));
+    let request = world.request("POST", "/v1/sentiment").bearer_auth(world.token(ALL_SCOPES));
+    let emoji = send(request.header("content-type", "application/json").body(escaped)).await;
+    assert_eq!(emoji.status, 200, "10,000 characters, however they are written: {}", emoji.text);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -64,6 +64,8 @@ async fn a_denial_of_the_gateway_itself_is_our_fault_and_one_of_a_user_is_not() 
     let world = World::start().await;
     assert_eq!(login(&world, "kind-own-denial").await.status, 500);
     assert_eq!(login(&world, "kind-denied").await.status, 403);
+    let exchange = world.request("GET", "/v1/auth/me").header("x-api-key", "qp_kind-own-denial");
+    assert_eq!(crate::world::send(exchange).await.status, 500);
 }
 
 #[tokio::test(flavor = "multi_thread")]

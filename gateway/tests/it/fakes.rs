@@ -149,6 +149,7 @@ impl AuthService for FakeAuth {
         request: Request<auth::ExchangeTokenRequest>,
     ) -> Answer<auth::ExchangeTokenResponse> {
         self.0.exchanges.fetch_add(1, Ordering::SeqCst);
+        scripted(request.get_ref().subject_token.trim_start_matches("qp_"))?;
         let keys = self.0.keys.lock().unwrap();
         let Some(key) = keys.get(&request.get_ref().subject_token) else {
             return Err(Error::unauthenticated("INVALID_API_KEY", "no").into_status());

@@ -66,6 +66,19 @@ async fn isolation(world: &World) {
     assert_eq!((one.status, two.status), (201, 201), "{} {}", one.text, two.text);
     assert_ne!(one.json()["api_key"]["id"], two.json()["api_key"]["id"]);
     assert_eq!(create("u1").await.text, one.text, "the secret comes again to its owner");
+    let disable = |id: &str| {
+        let request = world.request("PATCH", &format!("/v1/users/{id}")).header("idempotency-key", "k-1");
+        send(request.bearer_auth(world.token(ALL_SCOPES)).json(&json!({"disabled": true})))
+    };
+    let (first, other, again) = (disable("u7").await, disable("u8").await, disable("u7").await);
+    assert_eq!(other.json()["user"]["id"], "u8", "another account is another write");
+    assert_eq!((again.header("idempotency-replayed"), &again.text), ("true", &first.text));
+    let password = || {
+        let request = world.request("PUT", "/v1/auth/password").header("idempotency-key", "k-1");
+        let body = json!({"current_password": "a", "new_password": "b"});
+        send(request.bearer_auth(world.token(ALL_SCOPES)).json(&body))
+    };
+    assert_eq!((password().await.status, password().await.header("idempotency-replayed")), (204, "true"));
 }
 
 async fn failures(world: &World) {

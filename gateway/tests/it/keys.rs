@@ -67,3 +67,21 @@ async fn a_revoked_key_is_refused_within_five_seconds_though_its_token_was_cache
     let reply = tokio::time::timeout(Duration::from_secs(5), gone).await.unwrap();
     assert_eq!(reply.status, 401);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_outlives_the_end_of_the_token_that_it_gave() {
+    let world = World::start().await;
+    world.add_key("qp_four_secret_sum", "profile:read");
+    let me = || send(world.request("GET", "/v1/auth/me").header("x-api-key", "qp_four_secret_sum"));
+    assert_eq!(me().await.status, 200);
+    world.auth.0.keys.lock().unwrap().get_mut("qp_four_secret_sum").unwrap().sid = "sid-new".into();
+    world.auth.revoke("sid-qp-four-secret-sum");
+    let exchanged_again = async {
+        while world.auth.0.exchanges.load(Ordering::SeqCst) < 2 {
+            assert_eq!(me().await.status, 200, "a good key is never refused");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), exchanged_again).await.unwrap();
+    assert_eq!(me().await.status, 200);
+}

@@ -180,3 +180,36 @@ async fn a_stranger_cannot_choose_the_address() {
     }
     assert_eq!(passed, 5);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_with_one_key_costs_one_exchange() {
+    let world = World::with(|config| {
+        config.rates.exchange = Some(Quota::new(1, Duration::from_secs(3600)).unwrap());
+    })
+    .await;
+    world.add_key("qp_one_secret_sum", "profile:read");
+    let me = |key: &str| send(world.request("GET", "/v1/auth/me").header("x-api-key", key.to_owned()));
+    for reply in futures::future::join_all((0..20).map(|_| me("qp_one_secret_sum"))).await {
+        assert_eq!(reply.status, 200, "{}", reply.text);
+    }
+    let refused = me("qp_two_secret_sum").await;
+    assert_eq!((refused.status, refused.header("ratelimit-policy")), (429, "\"exchange\";q=1;w=3600"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_do_not_multiply_the_quota_of_their_user() {
+    let world = World::with(|config| {
+        config.rates.user = Some(Quota::new(6, Duration::from_secs(3600)).unwrap());
+    })
+    .await;
+    let mut allowed = 0;
+    for n in 0..4 {
+        let key = format!("qp_{n}_secret_sum");
+        world.add_key(&key, "profile:read");
+        for _ in 0..3 {
+            let reply = send(world.request("GET", "/v1/auth/me").header("x-api-key", &key)).await;
+            allowed += usize::from(reply.status == 200);
+        }
+    }
+    assert_eq!(allowed, 6);
+}

@@ -22,10 +22,14 @@ struct Talk {
 
 impl Talk {
     async fn begin(world: &World) -> Self {
+        Self::begin_as(world, world.token(ALL_SCOPES)).await
+    }
+
+    async fn begin_as(world: &World, token: String) -> Self {
         let (lines, body) = mpsc::channel(1);
         let request = world
             .request("POST", "/v1/sentiment/stream")
-            .bearer_auth(world.token(ALL_SCOPES))
+            .bearer_auth(token)
             .header("content-type", "application/x-ndjson")
             .body(Body::wrap_stream(ReceiverStream::new(body)));
         let response = timeout(LIMIT, request.send()).await.expect("the answer begins at once").unwrap();
@@ -74,13 +78,17 @@ async fn each_line_is_answered_before_the_next_is_sent() {
 async fn bad_lines_are_answered_in_their_place_and_the_stream_goes_on() {
     let world = World::start().await;
     let mut talk = Talk::begin(&world).await;
-    let long = format!("{{\"text\":\"{}\"}}\n", "x".repeat(70_000));
-    talk.say("{\"id\":\"1\",\"text\":\"good\"}\nnot json\n{\"text\":\"a\",\"role\":\"admin\"}\n").await;
+    let long = format!("{{\"text\":\"{}\"}}\n", "x".repeat(140_000));
+    talk.say(
+        "{\"id\":\"1\",\"text\":\"good\"}\nnot json\n{\"id\":\"bad\",\"text\":\"a\",\"role\":\"admin\"}\n",
+    )
+    .await;
     talk.say(long).await;
     talk.say("\n{\"id\":\"2\",\"text\":\"\"}\n{\"id\":\"3\",\"text\":\"good\"}\n").await;
     assert_eq!(talk.hear().await.unwrap()["id"], "1");
     assert_eq!(talk.hear().await.unwrap()["error"]["reason"], "INVALID_JSON");
-    assert_eq!(talk.hear().await.unwrap()["error"]["field"], "role");
+    let unknown = talk.hear().await.unwrap();
+    assert_eq!((&unknown["id"], &unknown["error"]["field"]), (&json!("bad"), &json!("role")));
     assert_eq!(talk.hear().await.unwrap()["error"]["reason"], "LINE_TOO_LONG");
     let empty = talk.hear().await.unwrap();
     assert_eq!((&empty["id"], &empty["error"]["reason"]), (&json!("2"), &json!("TEXT_EMPTY")));
@@ -109,7 +117,7 @@ async fn a_client_that_does_not_read_is_not_read_from() {
     while let Ok(result) = timeout(Duration::from_millis(500), talk.lines.send(Ok(line.clone()))).await {
         result.unwrap();
         sent += line.len();
-        assert!(sent < 64 << 20, "the gateway buffers without bound");
+        assert!(sent < 16 << 20, "the gateway buffers without bound");
     }
     assert!(sent > 0);
 }
@@ -137,4 +145,42 @@ async fn a_stream_that_cannot_begin_is_an_ordinary_failure() {
     assert_eq!(stream(world.token(ALL_SCOPES), "application/json").await.status, 415);
     let whole = stream(world.token(ALL_SCOPES), "application/x-ndjson").await;
     assert_eq!((whole.status, whole.json()["label"].as_str()), (200, Some("negative")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_with_a_word_when_its_token_is_revoked() {
+    let world = World::start().await;
+    let token = world.mesh.mint().user("u1").scopes(ALL_SCOPES).unwrap().with(|c| c.sid = "s-1".into());
+    let mut talk = Talk::begin_as(&world, token.sign().unwrap()).await;
+    talk.say("{\"id\":\"1\",\"text\":\"good\"}\n").await;
+    assert_eq!(talk.hear().await.unwrap()["id"], "1");
+    world.auth.revoke("s-1");
+    let last = timeout(Duration::from_secs(5), talk.hear()).await.expect("within five seconds").unwrap();
+    assert_eq!((&last["error"]["reason"], last.get("id")), (&json!("INVALID_TOKEN"), None));
+    assert_eq!(talk.hear().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_has_so_many_streams_and_another_has_the_own() {
+    let world = World::start().await;
+    let mut open = Vec::new();
+    for _ in 0..8 {
+        open.push(Talk::begin(&world).await);
+    }
+    let one_more = |user: &str| {
+        let request = world.request("POST", "/v1/sentiment/stream");
+        let request = request.bearer_auth(world.token_of(user, ALL_SCOPES));
+        send(request.header("content-type", "application/x-ndjson").body("{\"text\":\"good\"}\n"))
+    };
+    let refused = one_more("u1").await;
+    assert_eq!((refused.status, refused.reason().as_str()), (429, "TOO_MANY_STREAMS"));
+    assert!(!refused.header("retry-after").is_empty());
+    assert_eq!(one_more("u2").await.status, 200);
+    drop(open);
+    let again = async {
+        while one_more("u1").await.status != 200 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LIMIT, again).await.expect("an ended stream makes room");
 }

@@ -4,7 +4,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use futures::{Stream, StreamExt as _};
 
 /// The longest line, without its end.
-const MAX_LINE: usize = 64 * 1024;
+const MAX_LINE: usize = super::TEXT_LIMIT;
 
 /// What comes next.
 #[derive(Debug, PartialEq, Eq)]
