@@ -11,6 +11,7 @@
 //! | routes | the services, health and reflection |
 
 mod admitted;
+mod denials;
 mod panic;
 mod policy;
 mod telemetry;

@@ -1,5 +1,6 @@
 //! Decides whether the calling workload may call the method, before anything of the body is read.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,6 +18,7 @@ use tonic::body::Body;
 use tower::layer::layer_fn;
 use tower::{Layer, Service};
 
+use super::denials::Denials;
 use crate::{RemoteAddr, grpc};
 
 /// The layer, for calls of `workload`.
@@ -24,7 +26,13 @@ pub(super) fn layer<S>(
     workload: Arc<str>,
     policy: PolicyHandle,
 ) -> impl Layer<S, Service = CheckPolicy<S>> + Clone {
-    layer_fn(move |inner| CheckPolicy { inner, workload: Arc::clone(&workload), policy: policy.clone() })
+    let denials = Arc::new(Denials::default());
+    layer_fn(move |inner| CheckPolicy {
+        inner,
+        workload: Arc::clone(&workload),
+        policy: policy.clone(),
+        denials: Arc::clone(&denials),
+    })
 }
 
 /// Which user the method asks for, for the layer that looks at the token.
@@ -37,6 +45,7 @@ pub(super) struct CheckPolicy<S> {
     inner: S,
     workload: Arc<str>,
     policy: PolicyHandle,
+    denials: Arc<Denials>,
 }
 
 impl<S> CheckPolicy<S> {
@@ -66,6 +75,12 @@ impl<S> CheckPolicy<S> {
         let workload = Arc::clone(&self.workload);
         counter!("mesh_policy_denied_total", "quipu_workload" => workload, "reason" => denial.as_str())
             .increment(1);
+        let Some(unwritten) = self.denials.count(caller) else { return };
+        let reason = denial.as_str();
+        let detail = match unwritten {
+            0 => Cow::Borrowed(reason),
+            more => Cow::Owned(format!("{reason}; {more} more denials of this caller are not written")),
+        };
         let client = request
             .extensions()
             .get::<RemoteAddr>()
@@ -76,7 +91,7 @@ impl<S> CheckPolicy<S> {
             actor: caller.as_str(),
             subject: grpc::path(request),
             client: client.as_deref().unwrap_or_default(),
-            detail: denial.as_str(),
+            detail: &detail,
         });
     }
 }
