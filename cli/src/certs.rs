@@ -4,9 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Subcommand;
 use mesh_config::Seconds;
+use mesh_error::chain;
 use quipu::up::Authority;
-
-use crate::chain;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {

@@ -61,21 +61,6 @@ fn openapi() -> Result<(), String> {
     Ok(())
 }
 
-/// An error with its chain of causes, in one line; a cause that a message already ends with is not said twice.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let words = cause.to_string();
-        if !text.ends_with(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        next = cause.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;

@@ -6,9 +6,8 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
+use mesh_error::chain;
 use mesh_policy::{Contract, Policy, render};
-
-use crate::chain;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {

@@ -6,12 +6,11 @@ use std::{
 };
 
 use clap::Subcommand;
+use mesh_error::chain;
 use quipu_sentiment::{
     models::{self, ModelList, SharedModel},
     report::report,
 };
-
-use crate::chain;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {

@@ -3,11 +3,10 @@
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Instant};
 
 use mesh_config::{EXIT_CONFIG, Reader};
+use mesh_error::chain;
 use mesh_lifecycle::{Drain, Lifecycle};
 use mesh_telemetry::{Telemetry, TelemetryConfig};
 use quipu::up::{LocalMesh, Options, Part};
-
-use crate::chain;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct UpArgs {

@@ -95,8 +95,8 @@ impl Balancer {
         better_of_two(&set.iter().collect::<Vec<_>>()).cloned()
     }
 
-    fn judge(&self, address: SocketAddr, verdict: Verdict) {
-        if self.outliers.record(&address, verdict) {
+    fn judge(&self, address: SocketAddr, verdict: Verdict, began: Instant) {
+        if self.outliers.record(&address, verdict, began) {
             tracing::warn!(workload = &*self.workload, %address, ?verdict, "endpoint ejected");
             metrics::counter!("mesh_client_ejections_total", "workload" => self.workload.to_string())
                 .increment(1);
@@ -148,7 +148,15 @@ impl Ticket {
 
     /// What the call told about the endpoint.
     pub(crate) fn judge(&self, verdict: Verdict) {
-        self.balancer.judge(self.endpoint.address(), verdict);
+        self.balancer.judge(self.endpoint.address(), verdict, self.began);
+    }
+
+    /// A limit ended the call while it had waited for the body since a moment. As with the answer, that speaks against
+    /// the endpoint only if it had fallen silent altogether.
+    pub(crate) fn unheard(&self, waiting: Instant) {
+        if waiting.elapsed() >= self.endpoint.silence() && !self.endpoint.heard_since(waiting) {
+            self.judge(Verdict::Failure);
+        }
     }
 }
 
@@ -222,7 +230,7 @@ mod tests {
         let all = balancer.set.load_full();
         let tried = [all[0].address(), all[1].address()];
         assert_eq!(balancer.pick(&tried).unwrap().address().port(), 3);
-        balancer.judge(all[2].address(), Verdict::Unreachable);
+        balancer.judge(all[2].address(), Verdict::Unreachable, Instant::now());
         assert_eq!(picks(&balancer), [1, 2]);
         assert!(balancer.pick(&tried).unwrap().address().port() < 3, "tried before, but not ejected");
     }

@@ -11,6 +11,7 @@ use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use mesh_error::Error;
 use mesh_resilience::{BoundedBody, Deadline, Verdict};
+use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
 use tonic::Status;
 
@@ -30,11 +31,25 @@ pub(crate) struct CallBody {
     inner: BoundedBody<Incoming>,
     deadline: Deadline,
     open: Option<Open>,
+    /// Since when a frame is waited for.
+    waiting: Option<Instant>,
 }
 
 impl CallBody {
     pub(crate) fn new(inner: BoundedBody<Incoming>, deadline: Deadline, open: Open) -> Self {
-        Self { inner, deadline, open: Some(open) }
+        Self { inner, deadline, open: Some(open), waiting: None }
+    }
+
+    /// A frame that the peer sent. Only its status says how it is: headers alone are written before the work is done.
+    fn hear(&mut self, open: Open, frame: &Frame<Bytes>) {
+        open.ticket.hear();
+        match frame.trailers_ref().map(code_of) {
+            Some(code) => {
+                open.ticket.judge(verdict(code));
+                open.record.end(code);
+            }
+            None => self.open = Some(open),
+        }
     }
 
     /// The connection broke: the caller gets a status in the trailers as from a server.
@@ -63,23 +78,24 @@ impl Body for CallBody {
         if self.open.is_none() {
             return Poll::Ready(None);
         }
+        let waiting = *self.waiting.get_or_insert_with(Instant::now);
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
         let Some(open) = self.open.take() else { return Poll::Ready(None) };
+        self.waiting = None;
         match frame {
+            Some(Ok(frame)) if self.inner.is_expired() => {
+                open.ticket.unheard(waiting);
+                open.record.end(frame.trailers_ref().map_or(UNKNOWN, code_of));
+                Poll::Ready(Some(Ok(frame)))
+            }
             Some(Ok(frame)) => {
-                open.ticket.hear();
-                match frame.trailers_ref().map(code_of) {
-                    Some(code) => {
-                        open.ticket.judge(verdict(code));
-                        open.record.end(code);
-                    }
-                    None => self.open = Some(open),
-                }
+                self.hear(open, &frame);
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(error)) => Poll::Ready(Some(Ok(self.broke(open, error)))),
             // No trailers: no status.
             None => {
+                open.ticket.judge(Verdict::Failure);
                 open.record.end(UNKNOWN);
                 Poll::Ready(None)
             }

@@ -1,7 +1,9 @@
 //! One endpoint: its connection, made when it is needed and made anew when it broke or its certificates are old.
 
 use std::{
+    future::Future,
     net::SocketAddr,
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -100,8 +102,19 @@ impl Endpoint {
             return connecting.clone();
         }
         let endpoint = Arc::clone(self);
+        self.start_with(slot, async move { endpoint.dial.connect(endpoint.address).await })
+    }
+
+    fn start_with(
+        self: &Arc<Self>,
+        slot: &mut Slot,
+        connect: impl Future<Output = Result<Connection, ConnectError>> + Send + 'static,
+    ) -> Connecting {
+        let endpoint = Arc::clone(self);
         let task = tokio::spawn(async move {
-            let connected = endpoint.dial.connect(endpoint.address).await.map(Arc::new).map_err(Arc::new);
+            // A panic must not leave the slot as if somebody were connecting still.
+            let connected = AssertUnwindSafe(connect).catch_unwind().await;
+            let connected = connected.unwrap_or(Err(ConnectError::GivenUp)).map(Arc::new).map_err(Arc::new);
             let mut slot = endpoint.lock();
             slot.connecting = None;
             if let Ok(connection) = &connected {
@@ -124,7 +137,12 @@ impl Endpoint {
     /// Whether it owes an answer and has said nothing at all for too long.
     pub(crate) fn is_silent(&self) -> bool {
         self.awaiting.load(Ordering::Relaxed) > 0
-            && self.born.elapsed().saturating_sub(self.heard()) > self.dial.settings().silence
+            && self.born.elapsed().saturating_sub(self.heard()) > self.silence()
+    }
+
+    /// After how long without a word it counts as silent.
+    pub(crate) fn silence(&self) -> Duration {
+        self.dial.settings().silence
     }
 
     /// It said something.
@@ -159,5 +177,25 @@ impl Endpoint {
 
     fn lock(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_identity::{DevCa, SpiffeId, Tls, TrustDomain};
+
+    use super::*;
+    use crate::Settings;
+
+    #[tokio::test]
+    async fn a_panic_while_connecting_leaves_room_for_the_next_attempt() {
+        let domain: TrustDomain = "quipu.local".parse().unwrap();
+        let id = SpiffeId::workload(&domain, "quipu", "gateway").unwrap();
+        let issued = DevCa::new(&domain).unwrap().issue(&id, Duration::from_secs(60)).unwrap();
+        let dial = Dial::new(Tls::new(issued.material()).unwrap(), id, Settings::default());
+        let endpoint = Arc::new(Endpoint::new(SocketAddr::from(([127, 0, 0, 1], 1)), Arc::new(dial)));
+        let connecting = endpoint.start_with(&mut endpoint.lock(), async { panic!("while connecting") });
+        assert!(matches!(*connecting.await.unwrap_err(), ConnectError::GivenUp));
+        assert!(endpoint.lock().connecting.is_none());
     }
 }

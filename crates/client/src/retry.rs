@@ -6,8 +6,13 @@ use http::HeaderMap;
 use mesh_error::{Error, Kind};
 use tonic::{Code, Status};
 
+use crate::failure::{UPSTREAM_LOST, UPSTREAM_UNREACHABLE};
+
 /// When a server says how long to wait before a retry, in milliseconds; anything but a number says never (gRPC A6).
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
+
+/// Reasons of outages behind the server, which its own client has retried already: retries at each layer would multiply.
+const RETRIED: [&str; 3] = [UPSTREAM_UNREACHABLE, UPSTREAM_LOST, "TOKEN_CHECK_UNAVAILABLE"];
 
 /// What became of an attempt, as far as another one goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +45,11 @@ impl Fate {
         match pushback {
             Some(None) => Self::Final,
             Some(Some(ms)) => Self::Unavailable(Some(Duration::from_millis(ms))),
-            None => Self::Unavailable(Error::from_status(&status).retry_after()),
+            None => {
+                let error = Error::from_status(&status);
+                let retried = RETRIED.contains(&error.reason());
+                if retried { Self::Final } else { Self::Unavailable(error.retry_after()) }
+            }
         }
     }
 }
@@ -72,6 +81,25 @@ mod tests {
         assert_eq!(Fate::of_failure(&Error::internal("x"), false), Fate::Final);
         assert_eq!(Fate::of_failure(&unavailable(), false), Fate::Untouched);
         assert_eq!(Fate::of_failure(&unavailable(), true), Fate::Unavailable(None));
+    }
+
+    #[test]
+    fn an_outage_behind_the_server_was_retried_there() {
+        for reason in RETRIED {
+            assert_eq!(
+                Fate::of_answer(&answer(Error::unavailable(reason, "x"), None)),
+                Fate::Final,
+                "{reason}"
+            );
+        }
+        let passed_on = Error::from_status(&unavailable().into_status());
+        assert_eq!(Fate::of_answer(&answer(passed_on, None)), Fate::Final);
+    }
+
+    #[test]
+    fn the_token_check_is_one_of_them() {
+        let error = Error::from(mesh_identity::TokenError::Unavailable);
+        assert!(RETRIED.contains(&error.reason()), "{error:?}");
     }
 
     #[test]

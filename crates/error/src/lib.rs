@@ -31,6 +31,8 @@ struct Inner {
     retry_after: Option<Duration>,
     metadata: BTreeMap<String, String>,
     source: Option<BoxError>,
+    /// Made from the status that a call ended with.
+    received: bool,
 }
 
 impl Error {
@@ -48,6 +50,7 @@ impl Error {
             retry_after: None,
             metadata: BTreeMap::new(),
             source: None,
+            received: false,
         }))
     }
 
@@ -180,15 +183,22 @@ impl Error {
     /// The message and every cause, in one line.
     #[must_use]
     pub fn chain(&self) -> String {
-        let mut text = self.message().to_owned();
-        let mut next = std::error::Error::source(self);
-        while let Some(cause) = next {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            next = cause.source();
-        }
-        text
+        chain(self)
     }
+}
+
+/// An error and every cause of it, in one line; a cause that a message already ends with is not said twice.
+#[must_use]
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    for cause in std::iter::successors(error.source(), |cause| cause.source()) {
+        let words = cause.to_string();
+        if !text.ends_with(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+    }
+    text
 }
 
 impl fmt::Debug for Error {
@@ -219,6 +229,13 @@ mod tests {
         let error = Error::unavailable("STORE_DOWN", "try again later").with_source(cause);
         assert_eq!(error.to_string(), "try again later");
         assert_eq!(error.chain(), "try again later: internal error: disk on fire");
+    }
+
+    #[test]
+    fn what_a_message_ends_with_already_is_not_said_twice() {
+        let cause = std::io::Error::other("disk on fire");
+        let error = Error::unavailable("STORE_DOWN", "no store: disk on fire").with_source(cause);
+        assert_eq!(chain(&error), "no store: disk on fire");
     }
 
     #[test]

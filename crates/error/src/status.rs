@@ -3,10 +3,13 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use tonic::{Code, Status};
+use tonic::{Code, Status, metadata::MetadataValue};
 use tonic_types::{BadRequest, ErrorDetails, FieldViolation, QuotaViolation, StatusExt as _};
 
 use crate::{Error, Kind, Violation};
+
+/// How long a caller is to wait before a retry, in milliseconds; a negative number says never (gRPC A6).
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
 /// `google.rpc.ErrorInfo.domain` of every error of the mesh.
 pub const DOMAIN: &str = "quipu";
@@ -32,13 +35,31 @@ impl Error {
         if self.kind() == Kind::ResourceExhausted {
             details.set_quota_failure(vec![QuotaViolation::new(self.reason(), self.message())]);
         }
-        Status::with_error_details(self.kind().grpc_code(), self.message(), details)
+        let mut status = Status::with_error_details(self.kind().grpc_code(), self.message(), details);
+        if self.is_passed_on() {
+            status.metadata_mut().insert(PUSHBACK, MetadataValue::from_static("-1"));
+        }
+        status
+    }
+
+    /// Whether it is, or is caused by, the outage of another service, which the client of that one has retried already:
+    /// retries at each layer would multiply.
+    fn is_passed_on(&self) -> bool {
+        let causes = std::iter::successors(Some(self as &dyn std::error::Error), |cause| cause.source());
+        let mut errors = causes.filter_map(|cause| cause.downcast_ref::<Self>());
+        self.kind() == Kind::Unavailable && errors.any(|error| error.0.received)
     }
 
     /// The error that a peer sent. Its details are kept; a status without `ErrorInfo` of the mesh, which a proxy or
     /// the transport made, keeps its code but not its text, which may name addresses.
     #[must_use]
     pub fn from_status(status: &Status) -> Self {
+        let mut error = Self::read(status);
+        error.0.received = true;
+        error
+    }
+
+    fn read(status: &Status) -> Self {
         let details = status.get_error_details();
         let kind = Kind::from_code(status.code());
         let Some(info) = details.error_info().filter(|i| i.domain == DOMAIN) else {
@@ -106,6 +127,17 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_outage_that_is_passed_on_says_that_nobody_is_to_try_again() {
+        let pushback = |error: Error| error.into_status().metadata().get(PUSHBACK).cloned();
+        let away = || Error::unavailable("AWAY", "away");
+        let received = || Error::from_status(&away().into_status());
+        assert_eq!(pushback(away()), None);
+        assert_eq!(pushback(received()).unwrap(), "-1");
+        assert_eq!(pushback(away().with_source(received())).unwrap(), "-1");
+        assert_eq!(pushback(Error::from_status(&Error::internal("x").into_status())), None);
+    }
 
     const ALL: [Kind; 16] = [
         Kind::InvalidArgument,

@@ -87,7 +87,7 @@ impl Lifecycle {
 
     /// Asks for the end because of a failure: the exit code will say so.
     pub fn fail(&self, part: &str, error: &(dyn StdError + 'static)) {
-        tracing::error!(part, error = %Chain(error), "failed: shutting down");
+        tracing::error!(part, error = %mesh_error::chain(error), "failed: shutting down");
         self.shared.failed.store(true, Ordering::SeqCst);
         self.shutdown();
     }
@@ -230,18 +230,3 @@ impl fmt::Debug for Lifecycle {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct TaskPanic(String);
-
-/// An error with its sources, on one line.
-struct Chain<'a>(&'a (dyn StdError + 'static));
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
-    }
-}

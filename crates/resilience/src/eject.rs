@@ -58,6 +58,8 @@ struct Member {
     failures: u32,
     ejections: u32,
     standing: Standing,
+    /// When it was last ejected.
+    ejected: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -107,18 +109,22 @@ impl<K: Eq + Hash + Clone> Outliers<K> {
         available
     }
 
-    /// What a call told. Says whether the endpoint is ejected by it.
-    pub fn record(&self, key: &K, verdict: Verdict) -> bool {
+    /// What a call told that began at a moment. Says whether the endpoint is ejected by it. Of an endpoint that is out, a
+    /// call from before its ejection tells nothing: neither is it back for that, nor has its probe failed.
+    pub fn record(&self, key: &K, verdict: Verdict, began: Instant) -> bool {
         let mut members = self.lock();
         let size = members.len();
         let out = members.iter().filter(|(other, m)| *other != key && m.is_out()).count();
         let Some(member) = members.get_mut(key) else { return false };
+        if member.is_out() && member.ejected.is_some_and(|ejected| began <= ejected) {
+            return false;
+        }
         if verdict == Verdict::Success {
             *member = Member::default();
             return false;
         }
         if matches!(member.standing, Standing::Ejected { until } if until > Instant::now()) {
-            return false; // a late answer to a call from before
+            return false; // a call that had no better choice
         }
         member.failures = member.failures.saturating_add(1);
         let probed = matches!(member.standing, Standing::Probed { .. });
@@ -168,7 +174,9 @@ impl Member {
         let factor = 2_u32.saturating_pow(self.ejections);
         let lasts = settings.first.saturating_mul(factor).min(settings.longest);
         self.ejections = self.ejections.saturating_add(1);
-        self.standing = Standing::Ejected { until: Instant::now() + lasts };
+        let now = Instant::now();
+        self.ejected = Some(now);
+        self.standing = Standing::Ejected { until: now + lasts };
     }
 }
 
@@ -183,14 +191,14 @@ mod tests {
     }
 
     fn fail(outliers: &Outliers<u8>, key: u8, times: usize) -> usize {
-        (0..times).filter(|_| outliers.record(&key, Verdict::Failure)).count()
+        (0..times).filter(|_| outliers.record(&key, Verdict::Failure, Instant::now())).count()
     }
 
     #[tokio::test(start_paused = true)]
     async fn five_failures_in_a_row_eject_and_a_success_between_does_not() {
         let outliers = set(2);
         fail(&outliers, 0, 4);
-        outliers.record(&0, Verdict::Success);
+        outliers.record(&0, Verdict::Success, Instant::now());
         assert_eq!(fail(&outliers, 0, 4), 0);
         assert!(outliers.is_available(&0));
         assert_eq!(fail(&outliers, 0, 1), 1);
@@ -201,14 +209,14 @@ mod tests {
     async fn ejections_double_up_to_the_limit_and_a_success_forgives() {
         let outliers = set(2);
         for seconds in [5, 10, 20, 30, 30] {
-            assert!(outliers.record(&0, Verdict::Unreachable));
+            assert!(outliers.record(&0, Verdict::Unreachable, Instant::now()));
             tokio::time::advance(Duration::from_secs(seconds) - Duration::from_millis(1)).await;
             assert!(!outliers.admit(&0), "back before {seconds} s");
             tokio::time::advance(Duration::from_millis(1)).await;
             assert!(outliers.admit(&0), "not back after {seconds} s");
         }
-        outliers.record(&0, Verdict::Success);
-        outliers.record(&0, Verdict::Unreachable);
+        outliers.record(&0, Verdict::Success, Instant::now());
+        outliers.record(&0, Verdict::Unreachable, Instant::now());
         tokio::time::advance(Duration::from_secs(5)).await;
         assert!(outliers.is_available(&0));
     }
@@ -220,15 +228,32 @@ mod tests {
         tokio::time::advance(Duration::from_secs(5)).await;
         assert!(outliers.admit(&0));
         assert!(!outliers.admit(&0), "a second probe");
-        assert!(outliers.record(&0, Verdict::Failure));
+        assert!(outliers.record(&0, Verdict::Failure, Instant::now()));
         tokio::time::advance(Duration::from_secs(9)).await;
         assert!(!outliers.is_available(&0));
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_was_sent_before_the_ejection_neither_ends_it_nor_decides_the_probe() {
+        let outliers = set(2);
+        let before = Instant::now();
+        tokio::time::advance(Duration::from_millis(1)).await;
+        outliers.record(&0, Verdict::Unreachable, Instant::now());
+        outliers.record(&0, Verdict::Success, before);
+        assert!(!outliers.is_available(&0), "an old answer brought it back");
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert!(outliers.admit(&0));
+        outliers.record(&0, Verdict::Success, before);
+        assert_eq!(outliers.ejected(), 1, "an old answer is no answer to the probe");
+        assert!(!outliers.record(&0, Verdict::Failure, before), "an old failure is none of the probe");
+        outliers.record(&0, Verdict::Success, Instant::now());
+        assert_eq!(outliers.ejected(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_probe_that_never_answers_is_repeated() {
         let outliers = set(2);
-        outliers.record(&0, Verdict::Unreachable);
+        outliers.record(&0, Verdict::Unreachable, Instant::now());
         tokio::time::advance(Duration::from_secs(5)).await;
         assert!(outliers.admit(&0));
         tokio::time::advance(Duration::from_secs(5)).await;
@@ -247,20 +272,20 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_unreachable_are_ejected_but_for_the_last_and_then_all_come_back() {
         let outliers = set(3);
-        assert!(outliers.record(&0, Verdict::Unreachable));
-        assert!(outliers.record(&1, Verdict::Unreachable));
-        assert!(!outliers.record(&2, Verdict::Unreachable), "the last one was ejected");
+        assert!(outliers.record(&0, Verdict::Unreachable, Instant::now()));
+        assert!(outliers.record(&1, Verdict::Unreachable, Instant::now()));
+        assert!(!outliers.record(&2, Verdict::Unreachable, Instant::now()), "the last one was ejected");
         assert_eq!(outliers.ejected(), 0);
 
         let only = set(1);
-        assert!(!only.record(&0, Verdict::Unreachable));
+        assert!(!only.record(&0, Verdict::Unreachable, Instant::now()));
         assert!(only.is_available(&0));
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_set_forgets_who_left() {
         let outliers = set(2);
-        outliers.record(&0, Verdict::Unreachable);
+        outliers.record(&0, Verdict::Unreachable, Instant::now());
         outliers.retain(&[1, 2]);
         assert_eq!(outliers.ejected(), 0);
         outliers.retain(&[0, 1, 2]);

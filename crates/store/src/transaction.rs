@@ -31,16 +31,20 @@ impl Tx {
         }
     }
 
+    fn system(&self) -> System {
+        match self {
+            Self::Sqlite(_) => System::Sqlite,
+            Self::Postgres(_) => System::Postgres,
+        }
+    }
+
     /// Makes the work permanent. Goes on to its end when the caller leaves.
     ///
     /// # Errors
     ///
     /// The work may or may not be permanent after an outage.
     pub async fn commit(self) -> Result<(), StoreError> {
-        let system = match &self {
-            Self::Sqlite(_) => System::Sqlite,
-            Self::Postgres(_) => System::Postgres,
-        };
+        let system = self.system();
         let work = async move {
             match self {
                 Self::Sqlite(tx) => tx.commit().await,
@@ -56,11 +60,14 @@ impl Tx {
     ///
     /// The connection is gone, and the work with it.
     pub async fn rollback(self) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(tx) => tx.rollback().await?,
-            Self::Postgres(tx) => tx.rollback().await?,
-        }
-        Ok(())
+        let system = self.system();
+        let work = async move {
+            match self {
+                Self::Sqlite(tx) => tx.rollback().await,
+                Self::Postgres(tx) => tx.rollback().await,
+            }
+        };
+        statement("ROLLBACK", system, work).await
     }
 }
 

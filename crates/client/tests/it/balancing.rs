@@ -6,7 +6,9 @@ use mesh_client::{Endpoints, Target, UPSTREAM_UNREACHABLE};
 use mesh_error::{Error, Kind};
 use mesh_proto::auth::v1::{GetJwksResponse, RegisterResponse};
 
-use crate::support::{Call, Fake, Reply, World, client, get_jwks, nobody, ok, register, status, within};
+use crate::support::{
+    Call, Fake, Reply, World, client, get_jwks, late, nobody, ok, register, status, stream, within,
+};
 
 async fn answer(call: Call) -> Reply {
     match call.path.rsplit('/').next() {
@@ -66,6 +68,32 @@ async fn an_endpoint_that_only_fails_is_left_alone() {
         failed += usize::from(get_jwks(&client).await.is_err());
     }
     assert_eq!((failed, bad.called(), good.called()), (5, 5, 95));
+}
+
+#[tokio::test]
+async fn so_is_one_that_fails_after_its_headers() {
+    let world = World::new();
+    let bad = Fake::auth(&world, |_| async { late(Error::internal("always")) }).await;
+    let good = Fake::auth(&world, answer).await;
+    let client = world.client(&[&bad, &good]);
+    let mut failed = 0;
+    for _ in 0..100 {
+        failed += usize::from(get_jwks(&client).await.is_err());
+    }
+    assert_eq!((failed, bad.called(), good.called()), (5, 5, 95));
+}
+
+#[tokio::test]
+async fn so_is_one_that_falls_silent_after_its_headers() {
+    let world = World::new().with_settings(|settings| settings.silence = Duration::from_millis(100));
+    let mute = Fake::auth(&world, |_| async { stream(futures::stream::empty()) }).await;
+    let good = Fake::auth(&world, answer).await;
+    let client = world.client(&[&mute, &good]);
+    let mut failed = 0;
+    for _ in 0..60 {
+        failed += usize::from(within(Duration::from_millis(300), &client).await.is_err());
+    }
+    assert_eq!((failed, mute.called(), good.called()), (5, 5, 55));
 }
 
 #[tokio::test]

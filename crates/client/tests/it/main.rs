@@ -8,4 +8,5 @@ mod identity;
 mod retries;
 mod streams;
 mod support;
+mod telemetry;
 mod tokens;

@@ -162,3 +162,25 @@ async fn a_stream_that_was_refused_unseen_is_sent_again_and_one_that_was_reset_i
     let error = register(&client(&world.gateway(&[address]))).await.unwrap_err();
     assert_eq!((error.reason(), served.load(Ordering::SeqCst)), (UPSTREAM_LOST, 0));
 }
+
+#[tokio::test]
+async fn over_two_hops_only_the_last_one_retries() {
+    let world = World::new();
+    let away = flaky(&world, usize::MAX).await;
+    let inner = world.client(&[&away]);
+    let between = Fake::auth(&world, move |_| {
+        let inner = inner.clone();
+        async move { status(get_jwks(&inner).await.unwrap_err()) }
+    })
+    .await;
+    let outer = world.client(&[&between]);
+    let (start, originals) = (Instant::now(), 100_u32);
+    for _ in 0..originals {
+        assert_eq!(get_jwks(&outer).await.unwrap_err().reason(), "AWAY");
+    }
+    let limit = f64::from(originals) * 1.2 + 10.0 * (start.elapsed().as_secs_f64() + 1.0);
+    let called = f64::from(u32::try_from(away.called()).expect("not that many"));
+    assert_eq!(between.called(), 100, "the first hop retried what the second had");
+    assert!(called > f64::from(originals), "nothing was retried");
+    assert!(called <= limit, "{called} calls for {originals}");
+}

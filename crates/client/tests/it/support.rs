@@ -17,7 +17,7 @@ use mesh_policy::{Contract, Policy, PolicyHandle};
 use mesh_proto::auth::v1::{GetJwksRequest, RegisterRequest, auth_service_client::AuthServiceClient};
 use mesh_resilience::Deadline;
 pub(crate) use refusing::refusing;
-pub(crate) use reply::{Reply, message, ok, status, stream};
+pub(crate) use reply::{Reply, late, message, ok, status, stream};
 
 pub(crate) type Client = AuthServiceClient<mesh_client::Channel>;
 

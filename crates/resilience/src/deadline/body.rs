@@ -38,6 +38,11 @@ impl<B> BoundedBody<B> {
     pub(super) fn watched(inner: B, watch: Watch) -> Self {
         Self { inner: Some(inner), watch, waiting: false }
     }
+
+    /// Whether a limit ended it: the last frame was made here, and the peer did not say it.
+    pub fn is_expired(&self) -> bool {
+        self.inner.is_none()
+    }
 }
 
 impl<B: Body> Body for BoundedBody<B> {

@@ -34,6 +34,13 @@ pub(crate) fn stream(messages: impl Stream<Item = Bytes> + Send + 'static) -> Re
     frames(messages.map(Frame::data).chain(stream::pending()))
 }
 
+/// A status that follows the headers, as of a handler that fails while it answers.
+pub(crate) fn late(error: Error) -> Reply {
+    let mut trailers = HeaderMap::new();
+    error.into_status().add_header(&mut trailers).expect("trailers");
+    frames(stream::iter([Frame::trailers(trailers)]))
+}
+
 /// Nothing but a status.
 pub(crate) fn status(error: Error) -> Reply {
     error.into_status().into_http()
