@@ -31,18 +31,19 @@ const MAX_SILENCE: Duration = Duration::from_secs(3);
 /// Whose tokens went bad.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RevokedSubject {
-    /// Those of a session or an API key (claim `sid`).
+    /// Those of a session or an API key (claim `sid`), whenever they were issued: its id never comes back.
     Session(String),
-    /// Those of a user (claim `sub`).
+    /// Those of a user (claim `sub`) that were issued at or before [`Revocation::revoked_at`].
     User(String),
 }
 
-/// Tokens of `subject` that were issued at or before a second are bad.
+/// Tokens of `subject` are bad before their time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revocation {
     /// Whose.
     pub subject: RevokedSubject,
-    /// That second, since 1970. A token issued within it may be older than the revocation, so it is bad too.
+    /// When, in seconds since 1970. A token issued within the second may be older than the revocation, so it counts as
+    /// older.
     pub revoked_at: u64,
     /// Its place among all revocations.
     pub cursor: i64,

@@ -126,6 +126,13 @@ impl HashPool {
         Ok(Verified { matches: matches && known, outdated })
     }
 
+    /// Keeps every hash waiting until the permits are dropped.
+    #[cfg(test)]
+    pub(crate) async fn hold(&self) -> OwnedSemaphorePermit {
+        let all = u32::try_from(self.settings.threads).unwrap();
+        Arc::clone(&self.threads).acquire_many_owned(all).await.unwrap()
+    }
+
     fn is_outdated(&self, stored: &str) -> bool {
         let Ok(hash) = PasswordHash::new(stored) else { return true };
         let Ok(params) = Params::try_from(&hash) else { return true };

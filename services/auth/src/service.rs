@@ -118,6 +118,8 @@ pub(crate) struct Page<T> {
     pub(crate) next: String,
 }
 
+/// For so long a repeated call to end something is known as such.
+const REPEAT: Duration = Duration::hours(1);
 /// Sources whose failures are remembered.
 const SOURCES: usize = 50_000;
 
@@ -156,16 +158,12 @@ impl Auth {
         &self,
         tx: &mut Tx,
         subjects: &[RevokedSubject],
-        now: DateTime<Utc>,
+        revoked_at: DateTime<Utc>,
     ) -> store::Result<()> {
-        // A token may be dated a second ahead, and clocks differ.
-        let expires_at = now + self.rules.access_life + Duration::minutes(1);
+        // A token may be dated some seconds ahead, and clocks differ.
+        let expires_at = revoked_at + self.rules.access_life + Duration::minutes(1);
         for subject in subjects {
-            store::revocations::insert(tx, subject, now, expires_at).await?;
-            metrics::revoked(match subject {
-                RevokedSubject::Session(_) => "session",
-                RevokedSubject::User(_) => "user",
-            });
+            store::revocations::insert(tx, subject, revoked_at, expires_at).await?;
         }
         Ok(())
     }
@@ -175,12 +173,26 @@ impl Auth {
         store::audit_log::insert(tx, &self.tokens.id(), entry).await
     }
 
-    /// Commits a change, writes its audit line and wakes the feed.
-    async fn finish(&self, tx: Tx, entry: &Entry) -> store::Result<()> {
+    /// Commits a change and writes its audit line; when it revoked anything, counts that and wakes the feed.
+    async fn finish(&self, tx: Tx, entry: &Entry, revoked: &[RevokedSubject]) -> store::Result<()> {
         tx.commit().await?;
         entry.log();
-        self.feed.kick();
+        for subject in revoked {
+            metrics::revoked(match subject {
+                RevokedSubject::Session(_) => "session",
+                RevokedSubject::User(_) => "user",
+            });
+        }
+        if !revoked.is_empty() {
+            self.feed.kick();
+        }
         Ok(())
+    }
+
+    /// Whether the caller has done just this within the last hour, so that nothing is left to do: the answer to a call
+    /// whose first answer was lost.
+    async fn is_done_already(&self, entry: &Entry) -> Result<bool> {
+        Ok(self.store.has_recorded(entry, entry.at - REPEAT).await?)
     }
 
     /// Records an event that changed nothing.

@@ -1,5 +1,6 @@
 //! Making tokens: access tokens, refresh tokens and API keys, and the hashes by which the last two are known again.
 
+use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::{constant_time, digest, hmac};
@@ -27,11 +28,18 @@ pub(crate) struct Grant {
 }
 
 /// An access token.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct AccessToken {
     pub(crate) token: String,
     /// Seconds.
     pub(crate) expires_in: u32,
+}
+
+/// Never shows the token.
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessToken").field("expires_in", &self.expires_in).finish_non_exhaustive()
+    }
 }
 
 /// A secret for the one who asked, and its hash for the database.
@@ -65,8 +73,8 @@ impl Tokens {
         Self { keys, random, profile, life, marks, accounts }
     }
 
-    /// Signs an access token. Verifiers refuse what was issued in the second of a revocation or before, so a token that
-    /// follows one in the same second is dated one second later; their leeway covers that.
+    /// Signs an access token; `now` is to be read before the account is. Verifiers refuse what was issued in the second of
+    /// a user's revocation or before, so a token that follows one is dated one second later; their leeway covers that.
     pub(crate) fn access(&self, grant: &Grant, now: DateTime<Utc>) -> Result<AccessToken> {
         let issued = now.timestamp().max(grant.revoked_at.saturating_add(1));
         let end = issued + self.life.num_seconds();

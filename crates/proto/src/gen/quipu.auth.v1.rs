@@ -153,10 +153,11 @@ pub struct WatchRevocationsResponse {
     #[prost(message, optional, tag = "2")]
     pub revocation: ::core::option::Option<Revocation>,
 }
-/// Revocation makes tokens bad that were issued before it.
+/// Revocation makes tokens bad before their time.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Revocation {
-    /// Tokens issued at or before this second are bad.
+    /// Of a user, the tokens issued at or before this second are bad. Of a session or an API key, all are, whenever they
+    /// were issued: its id never comes back.
     #[prost(message, optional, tag = "3")]
     pub revoked_at: ::core::option::Option<::prost_types::Timestamp>,
     /// Whose tokens.
@@ -808,6 +809,7 @@ pub mod auth_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// EndSession ends one of the caller's sessions: its refresh token at once, its access tokens within five seconds.
+        /// Again within an hour is no error.
         pub async fn end_session(
             &mut self,
             request: impl tonic::IntoRequest<super::EndSessionRequest>,
@@ -882,7 +884,8 @@ pub mod auth_service_client {
                 .insert(GrpcMethod::new("quipu.auth.v1.AuthService", "ListApiKeys"));
             self.inner.unary(req, path, codec).await
         }
-        /// RevokeApiKey ends one of the caller's keys: for exchange at once, its access tokens within five seconds.
+        /// RevokeApiKey ends one of the caller's keys: for exchange at once, its access tokens within five seconds. Again
+        /// within an hour is no error.
         pub async fn revoke_api_key(
             &mut self,
             request: impl tonic::IntoRequest<super::RevokeApiKeyRequest>,
@@ -907,7 +910,7 @@ pub mod auth_service_client {
                 .insert(GrpcMethod::new("quipu.auth.v1.AuthService", "RevokeApiKey"));
             self.inner.unary(req, path, codec).await
         }
-        /// VerifyApiKey says whose a key is and what it may do, without a token.
+        /// VerifyApiKey says whose a key is and what it may do now, without a token.
         pub async fn verify_api_key(
             &mut self,
             request: impl tonic::IntoRequest<super::VerifyApiKeyRequest>,
@@ -1111,6 +1114,7 @@ pub mod auth_service_server {
             tonic::Status,
         >;
         /// EndSession ends one of the caller's sessions: its refresh token at once, its access tokens within five seconds.
+        /// Again within an hour is no error.
         async fn end_session(
             &self,
             request: tonic::Request<super::EndSessionRequest>,
@@ -1134,7 +1138,8 @@ pub mod auth_service_server {
             tonic::Response<super::ListApiKeysResponse>,
             tonic::Status,
         >;
-        /// RevokeApiKey ends one of the caller's keys: for exchange at once, its access tokens within five seconds.
+        /// RevokeApiKey ends one of the caller's keys: for exchange at once, its access tokens within five seconds. Again
+        /// within an hour is no error.
         async fn revoke_api_key(
             &self,
             request: tonic::Request<super::RevokeApiKeyRequest>,
@@ -1142,7 +1147,7 @@ pub mod auth_service_server {
             tonic::Response<super::RevokeApiKeyResponse>,
             tonic::Status,
         >;
-        /// VerifyApiKey says whose a key is and what it may do, without a token.
+        /// VerifyApiKey says whose a key is and what it may do now, without a token.
         async fn verify_api_key(
             &self,
             request: tonic::Request<super::VerifyApiKeyRequest>,

@@ -3,6 +3,8 @@
 //! The prefix lets secret scanners find leaked keys; the checksum lets everybody tell a mistyped or made-up key without
 //! asking the database.
 
+use std::fmt;
+
 use super::base62;
 
 /// Random bytes of an id.
@@ -15,10 +17,17 @@ pub(crate) const MOST_KEYS: i64 = 100;
 const PREFIX: &str = "qp_";
 
 /// A key taken apart.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(crate) struct ParsedKey<'a> {
     pub(crate) id: &'a str,
     pub(crate) secret: &'a str,
+}
+
+/// Shows the id only.
+impl fmt::Debug for ParsedKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ParsedKey").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 /// Puts a key together.

@@ -13,8 +13,9 @@ use super::Email;
 pub(crate) const SHORTEST: usize = 8;
 /// Most characters (ASVS 6.2.9 asks for at least 64).
 pub(crate) const LONGEST: usize = 128;
-/// More bytes than this are not even normalised: 128 characters of 4 bytes, twice over for decomposed forms.
-const MOST_BYTES: usize = 1_024;
+/// More bytes than this are not even normalised. The longest canonical decomposition of a character has 12 bytes in UTF-8
+/// (U+16D6A; a Hangul syllable has 9).
+const MOST_BYTES: usize = 12 * LONGEST;
 
 static COMMON: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
     include_str!("common_passwords.txt").lines().filter(|line| !line.starts_with("# ")).collect()
@@ -99,7 +100,10 @@ mod tests {
             ("é".repeat(8), true),
             ("🦀".repeat(128), true),
             ("🦀".repeat(129), false),
-            ("x".repeat(1_025), false),
+            ("각".repeat(128), true),
+            ("각".repeat(128).nfd().collect(), true),
+            ("각".repeat(129).nfd().collect(), false),
+            ("x".repeat(1_537), false),
         ] {
             assert_eq!(choose(&text).is_ok(), fits, "{text}");
         }

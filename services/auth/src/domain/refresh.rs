@@ -3,6 +3,8 @@
 //! A session has one good token. Using it makes the next one and spends it. The decision record is
 //! `docs/adr/0004-refresh-rotation.md`.
 
+use std::fmt;
+
 use chrono::{DateTime, Duration, Utc};
 
 use super::base62;
@@ -17,11 +19,18 @@ pub(crate) const MARK_BYTES: usize = 16;
 const PREFIX: &str = "qr_";
 
 /// A refresh token taken apart: `qr_<session id>_<secret><mark>`.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(crate) struct ParsedToken<'a> {
     pub(crate) session_id: &'a str,
     pub(crate) secret: &'a str,
     pub(crate) mark: &'a str,
+}
+
+/// Shows the session only.
+impl fmt::Debug for ParsedToken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ParsedToken").field("session_id", &self.session_id).finish_non_exhaustive()
+    }
 }
 
 /// Puts a token together.

@@ -99,6 +99,18 @@ mod tests {
     }
 
     #[test]
+    fn the_policy_of_the_mesh_gives_the_same_scopes() {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/mesh.yaml");
+        let policy = mesh_policy::Policy::load(&file, mesh_policy::Contract::quipu()).unwrap();
+        let names: Vec<_> = policy.roles().iter().map(|role| role.name.as_str()).collect();
+        assert_eq!(names, ["user", "admin"]);
+        for role in policy.roles() {
+            let scopes: Scopes = role.scopes.join(" ").parse().unwrap();
+            assert_eq!(Roles::parse([role.name.as_str()]).unwrap().scopes(), scopes, "{}", role.name);
+        }
+    }
+
+    #[test]
     fn the_stored_form_comes_back() {
         for roles in [Roles::user(), Roles::admin()] {
             assert_eq!(Roles::parse(roles.to_string().split(' ')).unwrap(), roles);

@@ -1,8 +1,9 @@
 //! How guessing is slowed down without locking the owner out.
 //!
 //! Two limits. Each account takes a few attempts at once, then each must wait longer, and 20 an hour in all. Each source
-//! (see [`Source`]) may fail so often an hour, over all accounts. An owner who signs in from where the account was
-//! signed in to before is counted apart from everybody else, so that no one else's guesses can use up her attempts.
+//! (see [`Source`]) may fail so often an hour, over all accounts. An owner who signs in from where the account is
+//! known is counted apart from everybody else, so that no one else's guesses can use up her attempts, and does not wait
+//! for her place either.
 
 use std::collections::HashMap;
 
@@ -98,8 +99,11 @@ impl SourceLimits {
         }
     }
 
-    /// Counts a failure.
+    /// Counts a failure. What is unknown is no place: nobody has to wait for what others did there.
     pub(crate) fn fail(&mut self, source: Source, now: DateTime<Utc>) {
+        if !source.is_known() {
+            return;
+        }
         if !self.failures.contains_key(&source) {
             self.make_room(now);
         }

@@ -1,6 +1,6 @@
 //! What administrators do to other accounts.
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use mesh_identity::RevokedSubject;
 use mesh_store::retry;
 
@@ -10,6 +10,12 @@ use crate::error::{AuthError, Result};
 use crate::metrics;
 use crate::store::users::{self, User};
 use crate::store::{self, sessions};
+
+/// A user's tokens are bad up to so many seconds after the change. Sessions are ended by name, which no token outruns; the
+/// keys of the user live on, and an exchange that read the account just before the commit, or on a replica whose clock is
+/// ahead, dates its token a little later than the change. New tokens are dated after the margin, so it must stay well
+/// below the leeway of verifiers (5 s).
+const MARGIN: i64 = 2;
 
 /// What is to be different about an account.
 #[derive(Clone, Debug, Default)]
@@ -42,8 +48,7 @@ impl Auth {
     /// Changes the roles of an account or disables it. A real change ends its sessions and all its tokens; asking for what
     /// is so already changes nothing.
     pub(crate) async fn update_user(&self, caller: &Caller, id: &str, changes: &Changes) -> Result<User> {
-        let now = self.clock.now();
-        let changed = retry(|| self.try_update_user(caller, id, changes, now)).await;
+        let changed = retry(|| self.try_update_user(caller, id, changes)).await;
         let result = match changed {
             Ok(Changed::Done(user)) => Ok(user),
             Ok(Changed::NotFound) => Err(AuthError::NotFound("user")),
@@ -54,13 +59,7 @@ impl Auth {
         result
     }
 
-    async fn try_update_user(
-        &self,
-        caller: &Caller,
-        id: &str,
-        changes: &Changes,
-        now: DateTime<Utc>,
-    ) -> store::Result<Changed> {
+    async fn try_update_user(&self, caller: &Caller, id: &str, changes: &Changes) -> store::Result<Changed> {
         let mut tx = self.store.begin().await?;
         let Some(before) = users::lock_for_admin(&mut tx, id).await? else { return Ok(Changed::NotFound) };
         let mut after = before.clone();
@@ -75,18 +74,23 @@ impl Auth {
         if governs(&before) && !governs(&after) && users::other_admins(&mut tx, id).await? == 0 {
             return Ok(Changed::LastAdmin);
         }
-        after.revoked_at = now.timestamp().max(before.revoked_at);
+        let revoked = sessions::delete_others(&mut tx, id, "").await?;
+        // Late, so that little time is left until the commit; see MARGIN.
+        let now = self.clock.now();
+        after.revoked_at = (now.timestamp() + MARGIN).max(before.revoked_at + 1);
         users::update(&mut tx, &after).await?;
-        let ended = sessions::delete_others(&mut tx, id, "").await?;
         let entry = caller.event(now, "account.update", id).detail(format!(
             "roles={} disabled={} sessions_ended={}",
             after.roles,
             after.disabled,
-            ended.len()
+            revoked.len()
         ));
         self.record(&mut tx, &entry).await?;
-        self.revoke(&mut tx, &[RevokedSubject::User(id.to_owned())], now).await?;
-        self.finish(tx, &entry).await?;
+        let mut revoked: Vec<_> = revoked.into_iter().map(RevokedSubject::Session).collect();
+        revoked.push(RevokedSubject::User(id.to_owned()));
+        let revoked_at = DateTime::from_timestamp(after.revoked_at, 0).unwrap_or(now);
+        self.revoke(&mut tx, &revoked, revoked_at).await?;
+        self.finish(tx, &entry, &revoked).await?;
         Ok(Changed::Done(after))
     }
 }

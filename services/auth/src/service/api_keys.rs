@@ -3,7 +3,7 @@
 use aws_lc_rs::constant_time;
 use chrono::{DateTime, Duration, DurationRound, Utc};
 use mesh_identity::{RevokedSubject, Scopes};
-use mesh_store::retry;
+use mesh_store::{Tx, retry};
 use mesh_telemetry::audit::Outcome;
 
 use super::{Auth, Caller, Page, PageRequest};
@@ -11,7 +11,8 @@ use crate::audit::{Actor, Entry};
 use crate::domain::api_key::{self, MOST_KEYS};
 use crate::error::{AuthError, Result};
 use crate::store::api_keys::{self, ApiKey};
-use crate::store::users::User;
+use crate::store::sessions;
+use crate::store::users::{self, User};
 use crate::tokens::hash;
 use crate::{metrics, store};
 
@@ -21,6 +22,14 @@ pub(crate) struct NewKey {
     pub(crate) name: String,
     pub(crate) scopes: Scopes,
     pub(crate) expires_at: Option<DateTime<Utc>>,
+}
+
+/// What became of a new key.
+enum Inserted {
+    Done,
+    TooMany,
+    /// The session or key that was to make it has ended, or its user may not sign in.
+    MakerEnded,
 }
 
 impl Auth {
@@ -51,8 +60,10 @@ impl Auth {
             expires_at: new.expires_at,
             last_used_at: None,
         };
-        if !retry(|| self.insert_key(caller, &key, now)).await? {
-            return Err(AuthError::TooManyKeys);
+        match retry(|| self.insert_key(caller, &key, now)).await? {
+            Inserted::Done => {}
+            Inserted::TooMany => return Err(AuthError::TooManyKeys),
+            Inserted::MakerEnded => return Err(AuthError::SessionEnded),
         }
         let whole = api_key::format(&key.id, &secret.secret);
         Ok((key, whole))
@@ -69,15 +80,18 @@ impl Auth {
         }
     }
 
-    async fn insert_key(&self, caller: &Caller, key: &ApiKey, now: DateTime<Utc>) -> store::Result<bool> {
+    async fn insert_key(&self, caller: &Caller, key: &ApiKey, now: DateTime<Utc>) -> store::Result<Inserted> {
         let entry = caller.event(now, "api_key.create", &key.id).detail(format!("scopes={}", key.scopes));
         let mut tx = self.store.begin().await?;
+        if !maker_lives(&mut tx, caller, now).await? {
+            return Ok(Inserted::MakerEnded);
+        }
         if !api_keys::insert(&mut tx, key, MOST_KEYS).await? {
-            return Ok(false);
+            return Ok(Inserted::TooMany);
         }
         self.record(&mut tx, &entry).await?;
-        self.finish(tx, &entry).await?;
-        Ok(true)
+        self.finish(tx, &entry, &[]).await?;
+        Ok(Inserted::Done)
     }
 
     /// The caller's keys, newest first.
@@ -88,7 +102,7 @@ impl Auth {
         self.page(request, &context, rows, ApiKey::position)
     }
 
-    /// Ends one of the caller's keys, and the tokens that were made with it.
+    /// Ends one of the caller's keys, and the tokens that were made with it; again is no error.
     pub(crate) async fn revoke_api_key(&self, caller: &Caller, id: &str) -> Result<()> {
         let result = self.try_revoke_api_key(caller, id).await;
         metrics::count("revoke_api_key", &result);
@@ -100,15 +114,18 @@ impl Auth {
         let entry = caller.event(now, "api_key.revoke", id);
         let mut tx = self.store.begin().await?;
         if !api_keys::delete(&mut tx, id, &caller.user_id).await? {
-            return Err(AuthError::NotFound("API key"));
+            drop(tx);
+            let done = self.is_done_already(&entry).await?;
+            return if done { Ok(()) } else { Err(AuthError::NotFound("API key")) };
         }
         self.record(&mut tx, &entry).await?;
-        self.revoke(&mut tx, &[RevokedSubject::Session(id.to_owned())], now).await?;
-        self.finish(tx, &entry).await?;
+        let revoked = [RevokedSubject::Session(id.to_owned())];
+        self.revoke(&mut tx, &revoked, now).await?;
+        self.finish(tx, &entry, &revoked).await?;
         Ok(())
     }
 
-    /// Whose a key is. A key that cannot be one of ours costs no query.
+    /// Whose a key is and what it may do now. A key that cannot be one of ours costs no query.
     pub(crate) async fn verify_api_key(&self, actor: &Actor, key: &str) -> Result<(ApiKey, User)> {
         let result = self.try_verify_api_key(actor, key).await;
         metrics::count("verify_api_key", &result);
@@ -132,6 +149,8 @@ impl Auth {
             return Err(AuthError::InvalidApiKey);
         };
         self.touch(&mut key, now).await?;
+        // As far as the owner still has them.
+        key.scopes = key.scopes().intersection(&user.roles.scopes()).to_string();
         Ok((key, user))
     }
 
@@ -144,4 +163,11 @@ impl Auth {
         }
         Ok(())
     }
+}
+
+/// Whether what makes a key is still good. It stays locked, as the user does, so neither can end before the key is there.
+async fn maker_lives(tx: &mut Tx, caller: &Caller, now: DateTime<Utc>) -> store::Result<bool> {
+    let (maker, user) = (&caller.session_id, &caller.user_id);
+    Ok(users::lock_enabled(tx, user).await?
+        && (sessions::lock(tx, maker, user).await? || api_keys::lock(tx, maker, user, now).await?))
 }

@@ -1,6 +1,6 @@
 //! Exchange of one credential for another (RFC 8693), never for more than it is worth.
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use mesh_identity::Scopes;
 
 use super::Auth;
@@ -30,11 +30,13 @@ impl Auth {
     }
 
     async fn try_exchange_api_key(&self, actor: &Actor, key: &str, wanted: &Scopes) -> Result<Exchanged> {
+        // Before the account is read: a token is no younger than what is known of its user.
+        let now = self.clock.now();
         let (key, user) = self.verify_api_key(actor, key).await?;
         let mut grant = Self::grant(&user, &key.id);
-        grant.scopes = narrow(key.scopes().intersection(&user.roles.scopes()), wanted)?;
+        grant.scopes = narrow(key.scopes(), wanted)?;
         grant.ends_at = key.expires_at;
-        self.exchanged(grant)
+        self.exchanged(grant, now)
     }
 
     /// An access token of the same user and session with fewer scopes, which ends when the one given ends.
@@ -45,22 +47,26 @@ impl Auth {
     }
 
     async fn try_exchange_access_token(&self, token: &str, wanted: &Scopes) -> Result<Exchanged> {
+        let now = self.clock.now();
         let claims = self.verifier.verify(token).await.map_err(AuthError::InvalidToken)?;
         let issued_at = i64::try_from(claims.iat).map_err(AuthError::internal)?;
         // The token was good a moment ago; whether it still is, the database knows.
         if !self.feed.is_active(&claims.sid, &claims.sub, issued_at).await? {
             return Err(AuthError::SessionEnded);
         }
-        let user = self.store.user(&claims.sub).await?.ok_or(AuthError::SessionEnded)?;
+        // And again of the account that the new token speaks for: it may have changed in between.
+        let user = self.store.user(&claims.sub).await?;
+        let user = user.filter(|user| !user.disabled && issued_at > user.revoked_at);
+        let user = user.ok_or(AuthError::SessionEnded)?;
         let end = i64::try_from(claims.exp).map_err(AuthError::internal)?;
         let mut grant = Self::grant(&user, &claims.sid);
         grant.scopes = narrow(claims.scope.intersection(&user.roles.scopes()), wanted)?;
         grant.ends_at = DateTime::from_timestamp(end, 0);
-        self.exchanged(grant)
+        self.exchanged(grant, now)
     }
 
-    fn exchanged(&self, grant: Grant) -> Result<Exchanged> {
-        let access = self.tokens.access(&grant, self.clock.now())?;
+    fn exchanged(&self, grant: Grant, now: DateTime<Utc>) -> Result<Exchanged> {
+        let access = self.tokens.access(&grant, now)?;
         Ok(Exchanged { access, scopes: grant.scopes })
     }
 }

@@ -12,6 +12,7 @@ use super::{Auth, TokenPair};
 use crate::audit::{Actor, Entry};
 use crate::domain::{Email, Password, base62};
 use crate::error::{AuthError, Result};
+use crate::hashing::Place;
 use crate::store::sessions::{self, Session};
 use crate::store::users::{self, User};
 use crate::store::{self, attempts, sources};
@@ -21,16 +22,23 @@ use crate::{metrics, service::throttled};
 /// Live sessions of a user; the oldest ends when there is one more.
 const MOST_SESSIONS: i64 = 100;
 
+/// An attempt that was counted.
+struct Attempt<'a> {
+    actor: &'a Actor,
+    email: &'a Email,
+    password: Password,
+    account: Vec<u8>,
+    /// Whether the account is known at that place.
+    known: bool,
+}
+
 /// What a successful sign-in changes.
 struct SignIn<'a> {
     user: &'a User,
     session: Session,
-    account: &'a [u8],
-    /// Whether the account has signed in from there before.
-    known: bool,
+    attempt: &'a Attempt<'a>,
     /// The password's hash with the parameters of today, when the stored one has weaker ones.
     rehash: Option<String>,
-    actor: &'a Actor,
 }
 
 impl Auth {
@@ -50,28 +58,52 @@ impl Auth {
         let place = self.hasher.admit()?;
         let now = self.clock.now();
         let source = actor.client.source();
-        self.sources().check(&source, now).map_err(throttled)?;
-        let user = self.store.user_by_email(email).await?;
+        let mut user = self.store.user_by_email(email).await?;
         let known = self.store.knows_source(user.as_ref().map_or("", |user| &user.id), &source).await?;
-        // An owner at a place she is known from is counted apart from everybody else.
+        // An owner at a place she is known from is counted apart from everybody else, and does not wait for what others did
+        // there: many may share one address.
+        if !known {
+            self.sources().check(&source, now).map_err(throttled)?;
+        }
         let account = self.tokens.account(email, known.then(|| source.as_str()));
         self.count_attempt(&account, now).await?;
+        let attempt = Attempt { actor, email, password, account, known };
+        // An account that changed while its password was hashed is judged once more, as it is now.
+        for _ in 0..2 {
+            if let Some(tokens) = self.judge(&place, &attempt, user).await? {
+                return Ok(tokens);
+            }
+            user = self.store.user_by_email(email).await?;
+        }
+        Err(AuthError::InvalidCredentials)
+    }
+
+    /// Signs in if the password is that of the account; none when the account changed meanwhile.
+    async fn judge(
+        &self,
+        place: &Place,
+        attempt: &Attempt<'_>,
+        user: Option<User>,
+    ) -> Result<Option<TokenPair>> {
         let stored = user.as_ref().map(|user| user.password_hash.clone());
-        let verified = self.hasher.verify(&place, password.clone(), stored).await?;
-        let subject = user.as_ref().map_or_else(|| self.pseudonym(email), |user| user.id.clone());
+        let verified = self.hasher.verify(place, attempt.password.clone(), stored).await?;
+        let now = self.clock.now();
+        let subject = user.as_ref().map_or_else(|| self.pseudonym(attempt.email), |user| user.id.clone());
         let Some(user) = user.filter(|user| verified.matches && !user.disabled) else {
-            self.sources().fail(source, now);
-            self.note(Entry::new(now, "login", Outcome::Failure, actor, &subject)).await?;
+            self.sources().fail(attempt.actor.client.source(), now);
+            self.note(Entry::new(now, "login", Outcome::Failure, attempt.actor, &subject)).await?;
             return Err(AuthError::InvalidCredentials);
         };
         let rehash = match verified.outdated {
-            true => Some(self.hasher.hash(&place, password).await?),
+            true => Some(self.hasher.hash(place, attempt.password.clone()).await?),
             false => None,
         };
-        let issued = self.new_session(&user, actor, now);
-        let sign_in = SignIn { user: &user, session: issued.0, account: &account, known, rehash, actor };
-        retry(|| self.sign_in(&sign_in, now)).await?;
-        self.pair(&user, &sign_in.session, issued.1, now)
+        let (session, refresh) = self.new_session(&user, attempt.actor, now);
+        let sign_in = SignIn { user: &user, session, attempt, rehash };
+        match retry(|| self.sign_in(&sign_in, now)).await? {
+            true => self.pair(&user, &sign_in.session, refresh, now).map(Some),
+            false => Ok(None),
+        }
     }
 
     fn new_session(&self, user: &User, actor: &Actor, now: DateTime<Utc>) -> (Session, Issued) {
@@ -92,27 +124,30 @@ impl Auth {
         (session, refresh)
     }
 
-    async fn sign_in(&self, sign_in: &SignIn<'_>, now: DateTime<Utc>) -> store::Result<()> {
-        let user = sign_in.user;
-        let entry = Entry::new(now, "login", Outcome::Success, sign_in.actor, &user.id)
+    /// Whether the account was still the one that was judged.
+    async fn sign_in(&self, sign_in: &SignIn<'_>, now: DateTime<Utc>) -> store::Result<bool> {
+        let SignIn { user, attempt, .. } = *sign_in;
+        let hash = sign_in.rehash.as_ref().unwrap_or(&user.password_hash);
+        let entry = Entry::new(now, "login", Outcome::Success, attempt.actor, &user.id)
             .detail(format!("session={}", sign_in.session.id));
         let mut tx = self.store.begin().await?;
+        if !users::confirm(&mut tx, user, hash).await? {
+            return Ok(false);
+        }
         sessions::insert(&mut tx, &sign_in.session).await?;
         let ended = sessions::delete_beyond(&mut tx, &user.id, MOST_SESSIONS).await?;
-        sources::remember(&mut tx, &user.id, &sign_in.actor.client.source(), now).await?;
+        sources::remember(&mut tx, &user.id, &attempt.actor.client.source(), now).await?;
         // Her own place forgives her all. At a new one only this attempt is taken back: others guess from such places, and a
         // success of hers must not give them twenty more.
-        match sign_in.known {
-            true => attempts::forgive(&mut tx, sign_in.account).await?,
-            false => attempts::take_back(&mut tx, sign_in.account).await?,
-        }
-        if let Some(hash) = &sign_in.rehash {
-            users::replace_password(&mut tx, &user.id, &user.password_hash, hash).await?;
+        match attempt.known {
+            true => attempts::forgive(&mut tx, &attempt.account).await?,
+            false => attempts::take_back(&mut tx, &attempt.account).await?,
         }
         self.record(&mut tx, &entry).await?;
         let ended: Vec<_> = ended.into_iter().map(RevokedSubject::Session).collect();
         self.revoke(&mut tx, &ended, now).await?;
-        self.finish(tx, &entry).await
+        self.finish(tx, &entry, &ended).await?;
+        Ok(true)
     }
 
     /// Tokens of a session. The access token ends with the session at the latest.

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use mesh_identity::RevokedSubject;
+use mesh_store::retry;
 use mesh_telemetry::audit::Outcome;
 
 use super::{Auth, TokenPair};
@@ -9,6 +10,7 @@ use crate::audit::{Actor, Entry};
 use crate::domain::refresh::{self, ParsedToken, Verdict};
 use crate::error::{AuthError, Result};
 use crate::store::sessions::{self, Rotation, Session};
+use crate::store::sources;
 use crate::tokens::{Issued, hash};
 use crate::{metrics, store};
 
@@ -30,7 +32,7 @@ impl Auth {
             let next = match session.chain().judge(&hash(token.secret), now, self.rules.grace) {
                 Verdict::Expired => return Err(AuthError::InvalidRefreshToken),
                 Verdict::Reused => return self.end_family(actor, &session, now).await,
-                Verdict::Rotate => self.rotate(&token, &session, now).await?,
+                Verdict::Rotate => self.rotate(actor, &token, &session, now).await?,
                 Verdict::Replay => {
                     let next = self.tokens.successor(&token, Some(&session.current_hash))?;
                     Some(next.ok_or(AuthError::InvalidRefreshToken)?)
@@ -48,6 +50,7 @@ impl Auth {
     /// The next token, if it was this call that spent the present one.
     async fn rotate(
         &self,
+        actor: &Actor,
         token: &ParsedToken<'_>,
         session: &Session,
         now: DateTime<Utc>,
@@ -61,7 +64,19 @@ impl Auth {
             now,
             expires_at: end.min(now + self.rules.idle_life),
         };
-        Ok(self.store.rotate(&rotation).await?.then_some(next))
+        let spent = retry(|| self.spend(actor, &session.user_id, &rotation)).await?;
+        Ok(spent.then_some(next))
+    }
+
+    /// Spends a token. Whoever has it is at home where she is, so her sign-ins from there are her own.
+    async fn spend(&self, actor: &Actor, user_id: &str, rotation: &Rotation<'_>) -> store::Result<bool> {
+        let mut tx = self.store.begin().await?;
+        if !sessions::rotate(&mut tx, rotation).await? {
+            return Ok(false);
+        }
+        sources::remember(&mut tx, user_id, &actor.client.source(), rotation.now).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// A token was used twice, so one of its users is a thief: nobody keeps the session.
@@ -95,8 +110,9 @@ impl Auth {
         let mut tx = self.store.begin().await?;
         if sessions::delete(&mut tx, &session.id, &session.user_id).await? {
             self.record(&mut tx, entry).await?;
-            self.revoke(&mut tx, &[RevokedSubject::Session(session.id.clone())], now).await?;
-            self.finish(tx, entry).await?;
+            let revoked = [RevokedSubject::Session(session.id.clone())];
+            self.revoke(&mut tx, &revoked, now).await?;
+            self.finish(tx, entry, &revoked).await?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use super::Auth;
 use crate::audit::{Actor, Entry};
 use crate::domain::{Email, Password, Roles};
 use crate::error::{AuthError, Result};
+use crate::store::sources;
 use crate::store::users::{self, User};
 use crate::{metrics, store};
 
@@ -55,7 +56,9 @@ impl Auth {
             .detail(format!("roles={}", user.roles));
         let mut tx = self.store.begin().await?;
         users::insert(&mut tx, user).await?;
+        // Her first sign-in from there is not at the mercy of whoever guesses from elsewhere.
+        sources::remember(&mut tx, &user.id, &actor.client.source(), now).await?;
         self.record(&mut tx, &entry).await?;
-        self.finish(tx, &entry).await
+        self.finish(tx, &entry, &[]).await
     }
 }

@@ -28,7 +28,7 @@ impl Auth {
         self.page(request, &context, rows, Session::position)
     }
 
-    /// Ends one of the caller's sessions.
+    /// Ends one of the caller's sessions; again is no error.
     pub(crate) async fn end_session(&self, caller: &Caller, id: &str) -> Result<()> {
         let result = self.try_end_session(caller, id).await;
         metrics::count("end_session", &result);
@@ -40,11 +40,14 @@ impl Auth {
         let entry = caller.event(now, "session.end", &caller.user_id).detail(format!("session={id}"));
         let mut tx = self.store.begin().await?;
         if !sessions::delete(&mut tx, id, &caller.user_id).await? {
-            return Err(AuthError::NotFound("session"));
+            drop(tx);
+            let done = self.is_done_already(&entry).await?;
+            return if done { Ok(()) } else { Err(AuthError::NotFound("session")) };
         }
         self.record(&mut tx, &entry).await?;
-        self.revoke(&mut tx, &[RevokedSubject::Session(id.to_owned())], now).await?;
-        self.finish(tx, &entry).await?;
+        let revoked = [RevokedSubject::Session(id.to_owned())];
+        self.revoke(&mut tx, &revoked, now).await?;
+        self.finish(tx, &entry, &revoked).await?;
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! API keys. A key that was revoked has no row.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use mesh_identity::Scopes;
 use mesh_store::{Tx, on};
@@ -8,7 +10,7 @@ use sqlx::FromRow;
 use super::{Position, Result, Store};
 
 /// An API key.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, FromRow)]
 pub(crate) struct ApiKey {
     pub(crate) id: String,
     pub(crate) user_id: String,
@@ -18,6 +20,13 @@ pub(crate) struct ApiKey {
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) expires_at: Option<DateTime<Utc>>,
     pub(crate) last_used_at: Option<DateTime<Utc>>,
+}
+
+/// Shows no hash.
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKey").field("id", &self.id).field("user_id", &self.user_id).finish_non_exhaustive()
+    }
 }
 
 impl ApiKey {
@@ -83,16 +92,26 @@ impl Store {
     }
 }
 
-/// Makes a key unless the user has `most`; whether it did. The user's row is locked first, so that keys are counted one
-/// after the other.
-pub(crate) async fn insert(tx: &mut Tx, key: &ApiKey, most: i64) -> Result<bool> {
-    on!(tx.conn(), "UPDATE users", |e| {
-        sqlx::query("UPDATE users SET revoked_at = revoked_at WHERE id = $1")
-            .bind(&key.user_id)
-            .execute(e)
-            .await
-            .map(|_| ())
+/// Locks a key of a user that has not expired; whether there is one.
+pub(crate) async fn lock(tx: &mut Tx, id: &str, user_id: &str, now: DateTime<Utc>) -> Result<bool> {
+    let rows = on!(tx.conn(), "UPDATE api_keys", |e| {
+        sqlx::query(
+            "UPDATE api_keys SET expires_at = expires_at
+             WHERE id = $1 AND user_id = $2 AND (expires_at IS NULL OR expires_at > $3)",
+        )
+        .bind(id)
+        .bind(user_id)
+        .bind(now)
+        .execute(e)
+        .await
+        .map(|done| done.rows_affected())
     })?;
+    Ok(rows == 1)
+}
+
+/// Makes a key unless the user has `most`; whether it did. To be called with the user's row locked, so that keys are counted
+/// one after the other.
+pub(crate) async fn insert(tx: &mut Tx, key: &ApiKey, most: i64) -> Result<bool> {
     let count: i64 = on!(tx.conn(), "SELECT api_keys", |e| {
         sqlx::query_scalar("SELECT count(*) FROM api_keys WHERE user_id = $1")
             .bind(&key.user_id)

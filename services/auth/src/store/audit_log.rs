@@ -1,5 +1,6 @@
 //! The audit log. Rows are added and, when they are old enough, swept away; never changed.
 
+use chrono::{DateTime, Utc};
 use mesh_store::{Tx, on};
 
 use super::{Result, Store};
@@ -11,6 +12,25 @@ impl Store {
         let mut tx = self.begin().await?;
         insert(&mut tx, id, entry).await?;
         tx.commit().await
+    }
+
+    /// Whether the same was done by the same actor since then: what tells a repeated call from one about nothing.
+    pub(crate) async fn has_recorded(&self, entry: &Entry, since: DateTime<Utc>) -> Result<bool> {
+        let count: i64 = on!(self.db.read(), "SELECT audit_log", |e| {
+            sqlx::query_scalar(
+                "SELECT count(*) FROM audit_log
+                 WHERE at > $1 AND action = $2 AND outcome = $3 AND actor = $4 AND subject = $5 AND detail = $6",
+            )
+            .bind(since)
+            .bind(entry.action)
+            .bind(entry.outcome.as_str())
+            .bind(&entry.actor.name)
+            .bind(&entry.subject)
+            .bind(&entry.detail)
+            .fetch_one(e)
+            .await
+        })?;
+        Ok(count > 0)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Sessions. A session that ended has no row.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use mesh_store::{Tx, on};
 use sqlx::FromRow;
@@ -8,7 +10,7 @@ use super::{Position, Result, Store};
 use crate::domain::refresh::Chain;
 
 /// A session.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, FromRow)]
 pub(crate) struct Session {
     pub(crate) id: String,
     pub(crate) user_id: String,
@@ -20,6 +22,16 @@ pub(crate) struct Session {
     pub(crate) expires_at: DateTime<Utc>,
     pub(crate) address: String,
     pub(crate) user_agent: String,
+}
+
+/// Shows no hash.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &self.id)
+            .field("user_id", &self.user_id)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Session {
@@ -40,7 +52,7 @@ impl Session {
 }
 
 /// The step from one refresh token to the next.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Rotation<'a> {
     pub(crate) session_id: &'a str,
     pub(crate) spent: &'a [u8],
@@ -90,26 +102,26 @@ impl Store {
             .await
         })
     }
+}
 
-    /// Spends the good refresh token and puts the next in its place, in one statement: of many that try, one succeeds.
-    pub(crate) async fn rotate(&self, rotation: &Rotation<'_>) -> Result<bool> {
-        let rows = on!(self.db.write(), "UPDATE sessions", |e| {
-            sqlx::query(
-                "UPDATE sessions
-                 SET previous_hash = current_hash, current_hash = $3, rotated_at = $4, last_used_at = $4, expires_at = $5
-                 WHERE id = $1 AND current_hash = $2",
-            )
-            .bind(rotation.session_id)
-            .bind(rotation.spent)
-            .bind(rotation.next)
-            .bind(rotation.now)
-            .bind(rotation.expires_at)
-            .execute(e)
-            .await
-            .map(|done| done.rows_affected())
-        })?;
-        Ok(rows == 1)
-    }
+/// Spends the good refresh token and puts the next in its place, in one statement: of many that try, one succeeds.
+pub(crate) async fn rotate(tx: &mut Tx, rotation: &Rotation<'_>) -> Result<bool> {
+    let rows = on!(tx.conn(), "UPDATE sessions", |e| {
+        sqlx::query(
+            "UPDATE sessions
+             SET previous_hash = current_hash, current_hash = $3, rotated_at = $4, last_used_at = $4, expires_at = $5
+             WHERE id = $1 AND current_hash = $2",
+        )
+        .bind(rotation.session_id)
+        .bind(rotation.spent)
+        .bind(rotation.next)
+        .bind(rotation.now)
+        .bind(rotation.expires_at)
+        .execute(e)
+        .await
+        .map(|done| done.rows_affected())
+    })?;
+    Ok(rows == 1)
 }
 
 /// Begins a session.
@@ -131,6 +143,19 @@ pub(crate) async fn insert(tx: &mut Tx, session: &Session) -> Result<()> {
         .await
         .map(|_| ())
     })
+}
+
+/// Locks a session of a user; whether there is one.
+pub(crate) async fn lock(tx: &mut Tx, id: &str, user_id: &str) -> Result<bool> {
+    let rows = on!(tx.conn(), "UPDATE sessions", |e| {
+        sqlx::query("UPDATE sessions SET expires_at = expires_at WHERE id = $1 AND user_id = $2")
+            .bind(id)
+            .bind(user_id)
+            .execute(e)
+            .await
+            .map(|done| done.rows_affected())
+    })?;
+    Ok(rows == 1)
 }
 
 /// Ends a session of a user; whether there was one.

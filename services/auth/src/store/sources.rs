@@ -1,4 +1,4 @@
-//! Places from which an account has signed in.
+//! Places from which an account was registered, signed in to or refreshed.
 
 use chrono::{DateTime, Utc};
 use mesh_store::{Tx, on};
@@ -10,7 +10,7 @@ use crate::domain::Source;
 const MOST: i64 = 20;
 
 impl Store {
-    /// Whether an account has signed in from there.
+    /// Whether an account is known from there.
     pub(crate) async fn knows_source(&self, user_id: &str, source: &Source) -> Result<bool> {
         let count: i64 = on!(self.db.read(), "SELECT known_sources", |e| {
             sqlx::query_scalar("SELECT count(*) FROM known_sources WHERE user_id = $1 AND source = $2")

@@ -1,5 +1,7 @@
 //! Accounts.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use mesh_store::{Tx, on};
 use sqlx::FromRow;
@@ -8,7 +10,7 @@ use super::{Position, Result, Store, take_turn};
 use crate::domain::{Email, Roles};
 
 /// An account.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, FromRow)]
 pub(crate) struct User {
     pub(crate) id: String,
     pub(crate) email: String,
@@ -17,9 +19,16 @@ pub(crate) struct User {
     #[sqlx(try_from = "String")]
     pub(crate) roles: Roles,
     pub(crate) disabled: bool,
-    /// Tokens issued at or before this second are bad.
+    /// Tokens issued at or before this second are bad; it may lie a little ahead of the change that set it.
     pub(crate) revoked_at: i64,
     pub(crate) created_at: DateTime<Utc>,
+}
+
+/// Shows neither the hash nor the address.
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User").field("id", &self.id).field("roles", &self.roles).finish_non_exhaustive()
+    }
 }
 
 impl User {
@@ -120,9 +129,48 @@ pub(crate) async fn replace_password(tx: &mut Tx, id: &str, old: &str, new: &str
     Ok(rows == 1)
 }
 
-/// The account, in a transaction in which no other administrator can be changed.
+/// Confirms that an account is still the one that was judged: the same password, not disabled, nothing revoked since. In the
+/// same statement its hash is replaced by `hash`. The row stays locked, so whoever changes the account later sees what this
+/// transaction made.
+pub(crate) async fn confirm(tx: &mut Tx, judged: &User, hash: &str) -> Result<bool> {
+    let rows = on!(tx.conn(), "UPDATE users", |e| {
+        sqlx::query(
+            "UPDATE users SET password_hash = $4
+             WHERE id = $1 AND password_hash = $2 AND revoked_at = $3 AND NOT disabled",
+        )
+        .bind(&judged.id)
+        .bind(&judged.password_hash)
+        .bind(judged.revoked_at)
+        .bind(hash)
+        .execute(e)
+        .await
+        .map(|done| done.rows_affected())
+    })?;
+    Ok(rows == 1)
+}
+
+/// Locks the row of an account that may sign in; whether there is one.
+pub(crate) async fn lock_enabled(tx: &mut Tx, id: &str) -> Result<bool> {
+    let rows = on!(tx.conn(), "UPDATE users", |e| {
+        sqlx::query("UPDATE users SET revoked_at = revoked_at WHERE id = $1 AND NOT disabled")
+            .bind(id)
+            .execute(e)
+            .await
+            .map(|done| done.rows_affected())
+    })?;
+    Ok(rows == 1)
+}
+
+/// The account, locked, in a transaction in which no other administrator can be changed.
 pub(crate) async fn lock_for_admin(tx: &mut Tx, id: &str) -> Result<Option<User>> {
     take_turn(tx, "admins").await?;
+    on!(tx.conn(), "UPDATE users", |e| {
+        sqlx::query("UPDATE users SET revoked_at = revoked_at WHERE id = $1")
+            .bind(id)
+            .execute(e)
+            .await
+            .map(|_| ())
+    })?;
     on!(tx.conn(), "SELECT users", |e| {
         sqlx::query_as(
             "SELECT id, email, display_name, password_hash, roles, disabled, revoked_at, created_at

@@ -1,12 +1,16 @@
 //! What administrators may do, and what not even they may.
 
+use chrono::Duration;
+
 use super::support::{Fixture, HOME, at, issued_at};
 use crate::domain::Roles;
 use crate::error::AuthError;
-use crate::service::{Caller, Changes};
+use crate::service::{Caller, Changes, NewKey};
 
 on_both!(
     a_change_of_roles_ends_sessions_and_tokens,
+    tokens_of_a_users_keys_end_with_the_roles_that_they_were_made_with,
+    a_change_that_races_an_exchange_leaves_no_token_of_the_old_roles,
     a_disabled_account_is_out_until_enabled,
     what_is_so_already_changes_nothing,
     the_last_administrator_stays,
@@ -32,12 +36,65 @@ async fn a_change_of_roles_ends_sessions_and_tokens(fixture: Fixture) {
     assert!(fixture.auth.refresh(&at(HOME), &tokens.refresh).await.is_err());
     assert_eq!(fixture.count("SELECT count(*) FROM revocations WHERE user_id IS NOT NULL").await, 1);
 
+    let logged =
+        "SELECT count(*) FROM revocations r JOIN users u ON u.id = r.user_id AND u.revoked_at = r.revoked_at";
+    assert_eq!(fixture.count(logged).await, 1, "what is streamed is what is stored");
+    assert_eq!(fixture.count("SELECT count(*) FROM revocations WHERE session_id IS NOT NULL").await, 1);
+
     // Time stands still: the new token is made in the very second of the revocation, and must be good all the same.
     let again = fixture.login("ana", HOME).await.unwrap();
     assert!(issued_at(&again.access) > issued_at(&tokens.access));
     let ana = fixture.caller(&again).await;
     assert!(fixture.is_active(&ana, &again.access).await);
     assert!(ana.scopes.contains("users:admin"));
+}
+
+async fn make_key(fixture: &Fixture, caller: &Caller) -> String {
+    let new = NewKey { name: "key".to_owned(), scopes: caller.scopes.clone(), expires_at: None };
+    fixture.auth.create_api_key(caller, new).await.unwrap().1
+}
+
+async fn tokens_of_a_users_keys_end_with_the_roles_that_they_were_made_with(fixture: Fixture) {
+    let root = fixture.admin("root").await;
+    let (ana, _) = fixture.signed_in("ana").await;
+    let key = make_key(&fixture, &ana).await;
+    let home = at(HOME);
+    let exchange = || fixture.auth.exchange_api_key(&home, &key, &ana.scopes);
+    // By another replica whose clock is ahead.
+    fixture.clock.forward(Duration::seconds(2));
+    let old = exchange().await.unwrap().access.token;
+    fixture.clock.forward(Duration::seconds(-2));
+    fixture.auth.update_user(&root, &ana.user_id, &roles(Roles::admin())).await.unwrap();
+    assert!(!fixture.is_good(&old).await);
+    let new = exchange().await.unwrap().access.token;
+    assert!(fixture.is_good(&new).await);
+    fixture.claims(&new).await;
+    // Once more in the same second: what was made in between ends too.
+    fixture.auth.update_user(&root, &ana.user_id, &roles(Roles::user())).await.unwrap();
+    assert!(!fixture.is_good(&new).await);
+    fixture.claims(&exchange().await.unwrap().access.token).await;
+}
+
+async fn a_change_that_races_an_exchange_leaves_no_token_of_the_old_roles(fixture: Fixture) {
+    let root = fixture.admin("root").await;
+    let ana = fixture.person("ana").await;
+    fixture.auth.update_user(&root, &ana.id, &roles(Roles::admin())).await.unwrap();
+    let ana = fixture.caller(&fixture.login("ana", HOME).await.unwrap()).await;
+    let key = make_key(&fixture, &ana).await;
+    let (home, none) = (at(HOME), Default::default());
+    for _ in 0..10 {
+        fixture.clock.forward(Duration::seconds(20));
+        let less = roles(Roles::user());
+        let (exchanged, changed) = tokio::join!(
+            fixture.auth.exchange_api_key(&home, &key, &none),
+            fixture.auth.update_user(&root, &ana.user_id, &less),
+        );
+        changed.unwrap();
+        let exchanged = exchanged.unwrap();
+        let of_old = exchanged.scopes.contains("users:admin");
+        assert!(!(of_old && fixture.is_good(&exchanged.access.token).await));
+        fixture.auth.update_user(&root, &ana.user_id, &roles(Roles::admin())).await.unwrap();
+    }
 }
 
 async fn a_disabled_account_is_out_until_enabled(fixture: Fixture) {

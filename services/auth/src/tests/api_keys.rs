@@ -4,13 +4,16 @@ use chrono::{Duration, SubsecRound};
 use mesh_identity::Scopes;
 
 use super::support::{Fixture, HOME, account, at, first_page, issued_at};
+use crate::domain::refresh;
 use crate::error::{AuthError, Result};
 use crate::service::{Caller, Exchanged, NewKey};
 use crate::store::api_keys::ApiKey;
 
 on_both!(
     a_key_is_good_until_it_is_revoked,
-    only_a_hash_is_stored,
+    only_a_hash_is_stored_and_none_is_shown,
+    what_has_ended_makes_no_key,
+    ending_again_is_no_error_for_an_hour,
     a_key_has_no_more_scopes_than_its_maker_and_its_owner,
     an_expired_key_and_a_disabled_owner_are_refused,
     a_key_makes_no_key_that_outlives_it,
@@ -55,18 +58,64 @@ async fn a_key_is_good_until_it_is_revoked(fixture: Fixture) {
     assert!(matches!(exchange(&fixture, &secret, "").await, Err(AuthError::InvalidApiKey)));
     assert!(!fixture.parts.feed.is_active(&key.id, &caller.user_id, iat).await.unwrap());
     assert!(fixture.auth.list_api_keys(&caller, &first_page(0)).await.unwrap().items.is_empty());
-    assert!(matches!(fixture.auth.revoke_api_key(&caller, &key.id).await, Err(AuthError::NotFound(_))));
 }
 
-async fn only_a_hash_is_stored(fixture: Fixture) {
+async fn only_a_hash_is_stored_and_none_is_shown(fixture: Fixture) {
     let (caller, tokens) = fixture.signed_in("ana").await;
-    let (_, secret) = make(&fixture, &caller, "profile:read").await;
-    let secret = secret.split('_').nth(2).unwrap();
+    let (_, whole) = make(&fixture, &caller, "profile:read").await;
+    let secret = whole.split('_').nth(2).unwrap();
     let keys = fixture.auth.list_api_keys(&caller, &first_page(0)).await.unwrap();
     let sessions = fixture.auth.list_sessions(&caller, &first_page(0)).await.unwrap();
-    let stored = format!("{keys:?} {sessions:?}");
-    assert!(!stored.contains(secret) && !stored.contains(&tokens.refresh[26..]));
-    assert_eq!(keys.items[0].secret_hash.len(), 32);
+    let (key, session) = (&keys.items[0], &sessions.items[0]);
+    assert_eq!(key.secret_hash, crate::tokens::hash(secret));
+    let refresh = refresh::parse(&tokens.refresh).unwrap();
+    assert_eq!(session.current_hash, crate::tokens::hash(refresh.secret));
+    let user = fixture.auth.me(&caller).await.unwrap();
+    let access = exchange(&fixture, &whole, "").await.unwrap();
+    let parsed = crate::domain::api_key::parse(&whole).unwrap();
+    let shown = format!("{keys:?} {sessions:?} {user:?} {access:?} {refresh:?} {parsed:?}");
+    for hidden in [
+        secret,
+        refresh.secret,
+        &access.access.token,
+        &user.password_hash,
+        &format!("{:?}", key.secret_hash),
+        &format!("{:?}", session.current_hash),
+    ] {
+        assert!(!shown.contains(hidden), "{hidden} in {shown}");
+    }
+}
+
+async fn what_has_ended_makes_no_key(fixture: Fixture) {
+    let (caller, _) = fixture.signed_in("ana").await;
+    let (parent, _) = make(&fixture, &caller, "keys:manage profile:read").await;
+    let child = Caller { session_id: parent.id.clone(), ..caller.clone() };
+    make(&fixture, &child, "profile:read").await;
+    fixture.auth.revoke_api_key(&caller, &parent.id).await.unwrap();
+    fixture.auth.end_session(&caller, &caller.session_id).await.unwrap();
+    for ended in [child, caller] {
+        let refused = fixture.auth.create_api_key(&ended, new("profile:read")).await;
+        assert!(matches!(refused, Err(AuthError::SessionEnded)));
+    }
+    assert_eq!(fixture.count("SELECT count(*) FROM api_keys").await, 1);
+}
+
+async fn ending_again_is_no_error_for_an_hour(fixture: Fixture) {
+    let (ana, _) = fixture.signed_in("ana").await;
+    let (bob, _) = fixture.signed_in("bob").await;
+    let (key, _) = make(&fixture, &ana, "profile:read").await;
+    for _ in 0..3 {
+        fixture.auth.revoke_api_key(&ana, &key.id).await.unwrap();
+        fixture.auth.end_session(&ana, &ana.session_id).await.unwrap();
+    }
+    assert_eq!(fixture.count("SELECT count(*) FROM revocations").await, 2);
+    let foreign = fixture.auth.end_session(&bob, &ana.session_id).await;
+    assert!(matches!(foreign, Err(AuthError::NotFound(_))));
+    assert!(matches!(fixture.auth.revoke_api_key(&bob, &key.id).await, Err(AuthError::NotFound(_))));
+    fixture.clock.forward(Duration::hours(1));
+    assert!(matches!(fixture.auth.revoke_api_key(&ana, &key.id).await, Err(AuthError::NotFound(_))));
+    let forgotten = fixture.auth.end_session(&ana, &ana.session_id).await;
+    assert!(matches!(forgotten, Err(AuthError::NotFound(_))));
 }
 
 async fn a_key_has_no_more_scopes_than_its_maker_and_its_owner(fixture: Fixture) {
@@ -87,6 +136,8 @@ async fn a_key_has_no_more_scopes_than_its_maker_and_its_owner(fixture: Fixture)
         scopes("profile:read"),
         "no administrator any more"
     );
+    let (key, _) = fixture.auth.verify_api_key(&at(HOME), &secret).await.unwrap();
+    assert_eq!(key.scopes(), scopes("profile:read"));
 }
 
 async fn an_expired_key_and_a_disabled_owner_are_refused(fixture: Fixture) {

@@ -1,8 +1,9 @@
 //! Refresh tokens: rotation, races, grace, theft.
 
 use chrono::Duration;
+use futures::StreamExt;
 use mesh_config::Secret;
-use mesh_identity::SigningKey;
+use mesh_identity::{RevocationEvent, Revocations, SigningKey};
 
 use super::support::{Fixture, HOME, at, hashing};
 use crate::config::KeyStore;
@@ -19,6 +20,7 @@ on_both!(
     a_session_ends_when_idle_and_in_the_end,
     a_made_up_token_of_a_real_session_ends_nothing,
     signing_out_ends_the_session_and_again_is_no_error,
+    a_refresh_that_races_a_sign_out_gives_nothing_that_lasts,
     a_disabled_owner_cannot_refresh,
 );
 
@@ -143,6 +145,34 @@ async fn signing_out_ends_the_session_and_again_is_no_error(fixture: Fixture) {
     assert!(!fixture.is_active(&caller, &tokens.access).await);
     refresh(&fixture, &other.refresh).await.unwrap();
     assert_eq!(fixture.count("SELECT count(*) FROM revocations").await, 1);
+}
+
+async fn a_refresh_that_races_a_sign_out_gives_nothing_that_lasts(fixture: Fixture) {
+    fixture.person("ana").await;
+    let home = at(HOME);
+    let mut events = fixture.parts.feed.watch_from(0, tokio_util::sync::CancellationToken::new());
+    for _ in 0..20 {
+        let tokens = fixture.login("ana", HOME).await.unwrap();
+        let mut claims = mesh_identity::Claims::clone(&*fixture.claims(&tokens.access).await);
+        let (refreshed, left) =
+            tokio::join!(refresh(&fixture, &tokens.refresh), fixture.auth.logout(&home, &tokens.refresh));
+        left.unwrap();
+        // A later answer of the same session is dated later, and is as dead.
+        fixture.clock.forward(Duration::seconds(30));
+        let list = Revocations::local();
+        while list.cursor() == 0 {
+            let event = tokio::time::timeout(std::time::Duration::from_secs(20), events.next()).await;
+            if let RevocationEvent::Revoked(revocation) = event.unwrap().unwrap().unwrap() {
+                list.apply(revocation);
+            }
+        }
+        claims.iat += 30;
+        assert!(list.is_revoked(&claims));
+        if let Ok(refreshed) = refreshed {
+            assert!(!fixture.is_good(&refreshed.access).await);
+            assert!(is_refused(&fixture, &refreshed.refresh).await);
+        }
+    }
 }
 
 async fn a_disabled_owner_cannot_refresh(fixture: Fixture) {

@@ -6,13 +6,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use mesh_error::Error;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-use super::support::{ELSEWHERE, Fixture, HOME, PASSWORD, first_page, hashing};
-use crate::error::AuthError;
+use super::support::{ELSEWHERE, Fixture, HOME, PASSWORD, account, at, first_page, hashing};
+use crate::domain::{Email, Password, Roles};
+use crate::error::{AuthError, Result};
 use crate::hashing::HashSettings;
+use crate::service::{Changes, TokenPair};
 
 on_both!(
     unknown_wrong_and_disabled_look_the_same,
     a_weaker_hash_is_renewed_at_sign_in,
+    an_account_that_changes_while_its_password_is_hashed_is_judged_anew,
     a_full_pool_refuses_at_once,
     the_oldest_session_makes_room,
     a_session_remembers_where_it_was_begun,
@@ -56,6 +59,65 @@ async fn a_weaker_hash_is_renewed_at_sign_in(fixture: Fixture) {
         fixture.count("SELECT count(*) FROM users WHERE password_hash LIKE '%m=64,t=3,p=1%'").await,
         1
     );
+}
+
+async fn an_account_that_changes_while_its_password_is_hashed_is_judged_anew(fixture: Fixture) {
+    let root = fixture.admin("root").await;
+    let ana = fixture.person("ana").await;
+    let mut other = account("bob");
+    other.password = Password::choose("amber-harbour-77", None).unwrap();
+    fixture.auth.register(&at(HOME), other).await.unwrap();
+    fixture.execute("DELETE FROM login_attempts").await;
+    for (attempts, change) in [
+        (1, "UPDATE users SET disabled = true WHERE email = 'ana@example.com'"),
+        (
+            2,
+            "UPDATE users SET disabled = false,
+                 password_hash = (SELECT password_hash FROM users WHERE email = 'bob@example.com')
+             WHERE email = 'ana@example.com'",
+        ),
+    ] {
+        let held = fixture.parts.hasher.hold().await;
+        let login = start_login(&fixture, attempts).await;
+        fixture.execute(change).await;
+        drop(held);
+        assert!(matches!(login.await.unwrap(), Err(AuthError::InvalidCredentials)), "{change}");
+    }
+    assert_eq!(fixture.count("SELECT count(*) FROM sessions").await, 1, "that of the administrator");
+
+    // Who only got another role signs in with it, by a token that its revocation does not concern.
+    fixture
+        .execute(
+            "UPDATE users SET password_hash =
+                 (SELECT password_hash FROM users WHERE email = 'root@example.com')
+             WHERE email = 'ana@example.com'",
+        )
+        .await;
+    let held = fixture.parts.hasher.hold().await;
+    let login = start_login(&fixture, 3).await;
+    let changes = Changes { roles: Some(Roles::admin()), disabled: None };
+    fixture.auth.update_user(&root, &ana.id, &changes).await.unwrap();
+    drop(held);
+    let tokens = login.await.unwrap().unwrap();
+    let caller = fixture.caller(&tokens).await;
+    assert!(caller.scopes.contains("users:admin"));
+    assert!(fixture.is_active(&caller, &tokens.access).await);
+}
+
+/// A sign-in of Ana's that has looked at the account and now waits for its turn to hash.
+async fn start_login(fixture: &Fixture, attempts: i64) -> tokio::task::JoinHandle<Result<TokenPair>> {
+    let auth = Arc::clone(&fixture.auth);
+    let login = tokio::spawn(async move {
+        let email = Email::parse("ana@example.com").unwrap();
+        auth.login(&at(HOME), &email, Password::attempt(PASSWORD).unwrap()).await
+    });
+    let counted = async {
+        while fixture.count("SELECT coalesce(max(attempts), 0) FROM login_attempts").await < attempts {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), counted).await.expect("an attempt in time");
+    login
 }
 
 async fn a_full_pool_refuses_at_once(fixture: Fixture) {

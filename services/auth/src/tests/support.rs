@@ -153,6 +153,13 @@ impl Fixture {
         self.parts.verifier.verify(access).await.unwrap()
     }
 
+    /// Whether a token is good, by the database.
+    pub(crate) async fn is_good(&self, access: &str) -> bool {
+        let claims = payload(access);
+        let (sid, sub) = (claims["sid"].as_str().unwrap(), claims["sub"].as_str().unwrap());
+        self.parts.feed.is_active(sid, sub, claims["iat"].as_i64().unwrap()).await.unwrap()
+    }
+
     pub(crate) async fn caller(&self, tokens: &TokenPair) -> Caller {
         let claims = self.claims(&tokens.access).await;
         Caller {
@@ -234,8 +241,12 @@ pub(crate) fn first_page(size: i32) -> PageRequest {
 
 /// The claim `iat` of a token, unchecked.
 pub(crate) fn issued_at(access: &str) -> u64 {
+    payload(access)["iat"].as_u64().unwrap()
+}
+
+fn payload(access: &str) -> serde_json::Value {
     use base64::Engine;
     let payload = access.split('.').nth(1).unwrap();
     let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).unwrap();
-    serde_json::from_slice::<serde_json::Value>(&payload).unwrap()["iat"].as_u64().unwrap()
+    serde_json::from_slice(&payload).unwrap()
 }

@@ -85,7 +85,7 @@ async fn every_wrong_field_is_named(fixture: Fixture) {
     let error = Error::from_status(&fixture.gateway.clone().register(request).await.unwrap_err());
     let fields: Vec<_> = error.violations().iter().map(|violation| violation.field.as_str()).collect();
     assert_eq!(fields, ["email", "password", "display_name"]);
-    assert_eq!(fixture.login("ana", &"x".repeat(1_025)).await.unwrap_err().code(), Code::InvalidArgument);
+    assert_eq!(fixture.login("ana", &"x".repeat(1_537)).await.unwrap_err().code(), Code::InvalidArgument);
 }
 
 async fn a_guesser_is_told_when_to_come_back(fixture: Fixture) {
