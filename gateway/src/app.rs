@@ -53,7 +53,6 @@ impl App {
         let limits = (config.listener.max_connections, times(&config.listener, &gateway));
         let listener = Listener::bind(config.listen, limits, tls, router, lifecycle.clone()).await?;
         let admin = Admin::bind(config.admin_listen, &lifecycle, VERSION).await?;
-        warm_up(&gateway, &lifecycle);
         // Closed until it serves, so that the process is not ready before.
         let gate = lifecycle.readiness().gate("gateway listener");
         Ok(Self { http_addr: listener.local_addr()?, admin_addr: admin.local_addr(), listener, admin, gate })
@@ -85,7 +84,8 @@ impl App {
 impl Application for App {
     type Config = (Config, MeshConfig);
 
-    const NAME: &'static str = "gateway";
+    const NAME: &'static str = "quipu-gateway";
+    const ABOUT: &'static str = "The REST gateway of the Quipu mesh.";
 
     fn read(reader: &mut Reader) -> Result<Self::Config, Reported> {
         let config = Config::read(reader);
@@ -137,20 +137,4 @@ pub(crate) fn gateway(config: &Config, mesh: &Mesh, lifecycle: &Lifecycle) -> Re
         lifecycle: lifecycle.clone(),
         started: Utc::now(),
     })
-}
-
-/// Ready when the keys that verify tokens were fetched once; without them nobody could be let in.
-fn warm_up(gateway: &Arc<Gateway>, lifecycle: &Lifecycle) {
-    let gate = lifecycle.readiness().gate("token keys");
-    let (gateway, stop) = (gateway.clone(), lifecycle.stop_token());
-    lifecycle.spawn("token keys", async move {
-        loop {
-            let fetched = gateway.verifier.warm_up().await;
-            gate.set(&fetched);
-            let pause = tokio::time::sleep(std::time::Duration::from_millis(500));
-            if fetched.is_ok() || stop.run_until_cancelled(pause).await.is_none() {
-                return;
-            }
-        }
-    });
 }

@@ -1,6 +1,7 @@
 //! The issuer of users' tokens as the verifiers of the mesh see it: its keys and its revocations, over a [`Channel`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream::BoxStream};
@@ -15,11 +16,15 @@ use mesh_proto::auth::v1::{
     auth_service_client::AuthServiceClient, revocation::Subject,
 };
 use prost_types::Timestamp;
+use tokio::time::sleep;
 
 use crate::{Channel, Mesh};
 
 /// The workload that issues tokens.
 const AUTH: &str = "auth";
+
+/// How soon the keys are asked for again while `auth` is away.
+const KEYS_AGAIN: Duration = Duration::from_millis(200);
 
 /// `auth`, asked over the mesh.
 #[derive(Clone, Debug)]
@@ -37,13 +42,33 @@ impl RemoteAuth {
 
 /// A verifier of users' tokens with the keys and the revocations of `auth`, which it follows until the process closes.
 ///
+/// The process is not ready before the keys have come: without them no user could be let in.
+///
 /// # Errors
 /// When the mesh does not know `auth`.
 pub fn token_verifier(mesh: &Mesh, profile: Profile, lifecycle: &Lifecycle) -> Result<TokenVerifier, Error> {
     let auth = Arc::new(RemoteAuth::new(mesh.channel(AUTH)?));
     let revocations = Revocations::watched(Arc::clone(&auth) as Arc<dyn RevocationSource>);
     lifecycle.spawn("revocations", follow_revocations(revocations.clone(), lifecycle.stop_token()));
-    Ok(TokenVerifier::new(profile, auth, revocations))
+    let verifier = TokenVerifier::new(profile, auth, revocations);
+    fetch_keys(verifier.clone(), mesh, lifecycle);
+    Ok(verifier)
+}
+
+/// Asks for the keys until they come.
+fn fetch_keys(verifier: TokenVerifier, mesh: &Mesh, lifecycle: &Lifecycle) {
+    let id = mesh.id();
+    let gate = lifecycle.readiness().gate(format!("{} token keys", id.service_account().unwrap_or_default()));
+    let stop = lifecycle.stop_token();
+    lifecycle.spawn("token keys", async move {
+        loop {
+            let Some(fetched) = stop.run_until_cancelled(verifier.warm_up()).await else { return };
+            gate.set(&fetched);
+            if fetched.is_ok() || stop.run_until_cancelled(sleep(KEYS_AGAIN)).await.is_none() {
+                return;
+            }
+        }
+    });
 }
 
 #[async_trait]

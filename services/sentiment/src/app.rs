@@ -1,13 +1,11 @@
 //! The composition root: models and pool → engine → gRPC → bound server.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use mesh_client::auth::token_verifier;
 use mesh_client::{Mesh, MeshConfig};
 use mesh_config::{Reader, Reported};
 use mesh_error::{Error, Kind, Result};
-use mesh_identity::TokenVerifier;
 use mesh_lifecycle::Lifecycle;
 use mesh_proto::sentiment::v1::sentiment_service_server::SentimentServiceServer;
 use mesh_server::{Admin, Application, Bound, Server};
@@ -20,9 +18,6 @@ use crate::pool::Pool;
 
 /// Name of the workload in the policy.
 const WORKLOAD: &str = "sentiment";
-
-/// How soon the keys are asked for again while `auth` is away.
-const KEYS_AGAIN: Duration = Duration::from_millis(200);
 
 /// The service, bound to its ports.
 pub struct App {
@@ -44,7 +39,6 @@ impl App {
             tracing::info!(model = info.name, version = info.version, sha256 = info.sha256, "model loaded");
         }
         let verifier = token_verifier(&mesh, config.profile, &lifecycle)?;
-        fetch_keys(&verifier, &lifecycle);
         let grpc = SentimentGrpc::new(Engine::new(models, Pool::new(config.pool)), lifecycle.stop_token());
         let service = SentimentServiceServer::new(grpc).max_decoding_message_size(MAX_REQUEST_BYTES);
         let server = Server::new(WORKLOAD, &mesh, &lifecycle)
@@ -76,21 +70,6 @@ impl App {
         tokio::join!(self.server.serve(), self.admin.serve());
         Ok(())
     }
-}
-
-/// Ready once the keys that verify tokens are there; without them no user could be let in.
-fn fetch_keys(verifier: &TokenVerifier, lifecycle: &Lifecycle) {
-    let gate = lifecycle.readiness().gate("sentiment token keys");
-    let (verifier, stop) = (verifier.clone(), lifecycle.stop_token());
-    lifecycle.spawn("sentiment token keys", async move {
-        loop {
-            let Some(fetched) = stop.run_until_cancelled(verifier.warm_up()).await else { return };
-            gate.set(&fetched);
-            if fetched.is_ok() || stop.run_until_cancelled(tokio::time::sleep(KEYS_AGAIN)).await.is_none() {
-                return;
-            }
-        }
-    });
 }
 
 /// The message is for the operator who starts the service: it names the file or the setting.
