@@ -228,7 +228,7 @@ fn ended(result: hyper::Result<()>) -> End {
     match result {
         Ok(()) => End::Done,
         Err(error) => {
-            tracing::debug!(error = %Sources(&error), "connection failed");
+            tracing::debug!(error = mesh_error::chain(&error), "connection failed");
             End::Protocol
         }
     }
@@ -280,15 +280,5 @@ impl Active {
 impl Drop for Active {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// An error with its sources.
-struct Sources<'a>(&'a (dyn std::error::Error + 'static));
-
-impl std::fmt::Display for Sources<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        self.0.source().map_or(Ok(()), |source| write!(f, ": {}", Sources(source)))
     }
 }
