@@ -36,9 +36,6 @@ pub(crate) fn run() -> Result<(), String> {
     let mut arrows = 0;
     for package in list(&metadata, "packages") {
         let name = text(package, "name");
-        if name == "depset" {
-            continue;
-        }
         let Some(rank) = rank_of(name) else {
             faults.push(format!("{name} has no rank in xtask/src/layers.rs"));
             continue;
