@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use tonic::{Code, Status, metadata::MetadataValue};
+use tonic::{Status, metadata::MetadataValue};
 use tonic_types::{BadRequest, ErrorDetails, FieldViolation, QuotaViolation, StatusExt as _};
 
 use crate::{Error, Kind, Violation};
@@ -112,20 +112,10 @@ impl From<Status> for Error {
     }
 }
 
-/// Whether a status is a success; here so that nobody else needs `tonic::Code` for it.
-impl Kind {
-    /// The kind of a gRPC code number, as read from a `grpc-status` header; `None` for OK.
-    #[must_use]
-    pub fn from_grpc_status(code: i32) -> Option<Self> {
-        match Code::from_i32(code) {
-            Code::Ok => None,
-            other => Some(Self::from_code(other)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use tonic::Code;
+
     use super::*;
 
     #[test]

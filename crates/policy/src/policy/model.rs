@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use mesh_identity::SpiffeId;
 
-use crate::{
-    contract::{Method, Surface},
-    decision::Rule,
-};
+use crate::{contract::Method, decision::Rule};
 
 /// The pods that may read the admin ports of the mesh.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,11 +110,4 @@ pub struct Call {
     pub method: Method,
     /// On what terms.
     pub rule: Rule,
-}
-
-impl Call {
-    /// Whether the method is one of health or reflection, which every server has.
-    pub fn is_surface(&self) -> bool {
-        Surface::of(&self.method.service).is_some()
-    }
 }
