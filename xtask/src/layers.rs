@@ -22,6 +22,7 @@ const RANKS: &[(&str, u8)] = &[
     ("quipu-gateway", 6),
     ("quipu", 7),
     ("quipu-e2e", 8),
+    ("quipu-bench", 8),
     ("xtask", 0),
 ];
 
