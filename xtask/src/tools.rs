@@ -63,6 +63,13 @@ const TOOLS: &[Tool] = &[
         how: How::Cargo,
     },
     Tool {
+        name: "cargo-fuzz",
+        version: "0.13.2",
+        about: "fuzzing, with a nightly tool chain; 2 min",
+        for_tests: false,
+        how: How::Cargo,
+    },
+    Tool {
         name: "grpcurl",
         version: "1.9.4",
         about: "gRPC from the command line; 80 s",
