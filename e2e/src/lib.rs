@@ -1,1 +1,25 @@
-//! Tests of the whole mesh live in `tests/`; this crate has no code of its own.
+//! What the tests and proofs of the whole mesh share: the mesh in one process or in many, people, raw callers, and the rows
+//! of the reliability plan.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a test fails by panicking"
+)]
+
+use std::time::Duration;
+
+mod local;
+mod person;
+mod processes;
+mod proof;
+pub mod raw;
+
+pub use local::Mesh;
+pub use person::{PASSWORD, Person, answer, eventually};
+pub use processes::{ADMIN_EMAIL, ADMIN_PASSWORD, Process, ProcessMesh, Setup, programs};
+pub use proof::{Proof, count, is_full};
+
+/// Nothing in these tests waits longer.
+pub const LIMIT: Duration = Duration::from_secs(20);

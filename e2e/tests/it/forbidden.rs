@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use mesh_policy::{Decision, UserRule};
 
-use crate::{
+use quipu_e2e::{
+    Mesh,
     raw::{self, Answer},
-    support::Mesh,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use mesh_identity::{DevCa, SpiffeId, Tls, TrustDomain};
 
-use crate::{
+use quipu_e2e::{
+    Mesh,
     raw::{self, Answer},
-    support::Mesh,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -7,7 +7,7 @@ use reqwest::{Body, Method};
 use serde_json::{Value, json};
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
 
-use crate::support::{LIMIT, Mesh, PASSWORD, answer, eventually};
+use quipu_e2e::{LIMIT, Mesh, PASSWORD, answer, eventually};
 
 /// Within this time a revocation holds everywhere.
 const REVOKED_WITHIN: Duration = Duration::from_secs(5);

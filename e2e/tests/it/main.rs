@@ -11,6 +11,4 @@ mod forbidden;
 mod identity;
 mod journey;
 mod processes;
-mod raw;
-mod support;
 mod tokens;

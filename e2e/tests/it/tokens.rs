@@ -3,7 +3,7 @@
 use mesh_testkit::TokenMint;
 use serde_json::Value;
 
-use crate::support::{Mesh, Person};
+use quipu_e2e::{Mesh, Person};
 
 /// The problem document without what differs from request to request.
 fn shape(mut problem: Value) -> Value {

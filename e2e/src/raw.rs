@@ -9,11 +9,11 @@ use tokio::{net::TcpStream, sync::mpsc, time::timeout};
 use tokio_rustls::{TlsConnector, rustls};
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::support::LIMIT;
+use crate::LIMIT;
 
 /// What came of one call.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub enum Answer {
     /// A gRPC status while the request's body was still open: decided by the headers alone.
     Early(i32),
     /// A gRPC status after the (empty) body had ended.
@@ -23,17 +23,17 @@ pub(crate) enum Answer {
 }
 
 /// OK.
-pub(crate) const OK: i32 = 0;
+pub const OK: i32 = 0;
 /// PERMISSION_DENIED.
-pub(crate) const DENIED: i32 = 7;
+pub const DENIED: i32 = 7;
 /// UNAUTHENTICATED.
-pub(crate) const UNAUTHENTICATED: i32 = 16;
+pub const UNAUTHENTICATED: i32 = 16;
 
 /// How long the body stays open for an early answer.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Sends the headers of a gRPC call, keeps the body open for a while, then ends it, and reports the status.
-pub(crate) async fn call(
+pub async fn call(
     address: SocketAddr,
     tls: Arc<rustls::ClientConfig>,
     path: &str,

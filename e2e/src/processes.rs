@@ -1,0 +1,388 @@
+//! Every service as its own process, as in production: certificates in files, Postgres or `SQLite`, Redis or none, traces to a
+//! collector.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use mesh_identity::{DevCa, Tls};
+use mesh_policy::{Contract, Policy};
+use mesh_testkit::{FaultProxy, OtlpReceiver, Postgres, PostgresDatabase, Redis};
+use tempfile::TempDir;
+
+use crate::{LIMIT, PASSWORD, Person, eventually};
+
+/// The first administrator of such a mesh.
+pub const ADMIN_EMAIL: &str = "root@example.com";
+
+/// The administrator's password, from a file as in production.
+pub const ADMIN_PASSWORD: &str = "administrators knot their own cords";
+
+/// Life of the certificates of a test.
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A program of the mesh that runs; it is killed with the test.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    program: &'static str,
+    env: Vec<(String, String)>,
+    listen: SocketAddr,
+    admin: SocketAddr,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    fn spawn(program: &str, env: &[(String, String)], log: &Path) -> Child {
+        let path = programs().join(program);
+        assert!(path.exists(), "{} is missing: run `cargo build --workspace` first", path.display());
+        let log = fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
+        let mut command = Command::new(path);
+        command.env_clear().envs(env.iter().map(|(k, v)| (k, v)));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap()
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where it serves.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// Its admin port: `/readyz`, `/metrics`.
+    #[must_use]
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// What it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Resident memory now and at its peak, bytes.
+    #[must_use]
+    pub fn memory(&self) -> (u64, u64) {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let kib = |key: &str| {
+            let line = status.lines().find(|l| l.starts_with(key)).unwrap();
+            line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+        };
+        (kib("VmRSS:") * 1024, kib("VmHWM:") * 1024)
+    }
+
+    /// Its metrics in the text format of Prometheus.
+    pub async fn metrics(&self) -> String {
+        let url = format!("http://{}/metrics", self.admin);
+        reqwest::get(url).await.unwrap().text().await.unwrap()
+    }
+
+    /// Sends a signal: `TERM`, `KILL`, `STOP`, `CONT`.
+    pub fn signal(&self, signal: &str) {
+        let pid = self.pid().to_string();
+        assert!(Command::new("kill").args([&format!("-{signal}"), &pid]).status().unwrap().success());
+    }
+
+    /// Waits for its end and gives its exit code; killed after [`LIMIT`].
+    pub async fn ended(&mut self) -> Option<i32> {
+        let mut code = None;
+        let ended = eventually(LIMIT, || {
+            let status = self.child.try_wait().unwrap();
+            code = status.map(|s| s.code());
+            std::future::ready(status.is_some())
+        });
+        assert!(ended.await, "{} does not end:\n{}", self.name, self.log());
+        code.flatten()
+    }
+
+    async fn wait_until_ready(&self) {
+        let url = format!("http://{}/readyz", self.admin);
+        let ready = || async { reqwest::get(&url).await.is_ok_and(|r| r.status().is_success()) };
+        assert!(eventually(LIMIT, ready).await, "{} is not ready:\n{}", self.name, self.log());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The folder with the programs of the workspace.
+#[must_use]
+pub fn programs() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.parent().and_then(Path::parent).unwrap().to_owned()
+}
+
+/// How a mesh of processes is started.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    postgres: bool,
+    redis: bool,
+    proxied: bool,
+    gateways: usize,
+    env: Vec<(&'static str, &'static str, String)>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Setup {
+    /// `SQLite`, no Redis, one gateway, everything else as the services' own defaults have it.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { postgres: false, redis: false, proxied: false, gateways: 1, env: Vec::new() }
+    }
+
+    /// With Postgres and Redis.
+    #[must_use]
+    pub const fn servers(mut self) -> Self {
+        (self.postgres, self.redis) = (true, true);
+        self
+    }
+
+    /// With so many gateways, named `gateway`, `gateway-2`, ….
+    #[must_use]
+    pub const fn gateways(mut self, gateways: usize) -> Self {
+        self.gateways = gateways;
+        self
+    }
+
+    /// With [`ProcessMesh::proxy`] between `auth` and those who call it.
+    #[must_use]
+    pub const fn proxied(mut self) -> Self {
+        self.proxied = true;
+        self
+    }
+
+    /// With a setting of a workload.
+    #[must_use]
+    pub fn with(mut self, workload: &'static str, key: &'static str, value: impl Into<String>) -> Self {
+        self.env.push((workload, key, value.into()));
+        self
+    }
+
+    /// Without the gateway's limits of rate, for tests that ask more in a minute than people do.
+    #[must_use]
+    pub fn without_rates(self) -> Self {
+        self.with("gateway", "QUIPU_GATEWAY_RATE_ANONYMOUS", "off")
+            .with("gateway", "QUIPU_GATEWAY_RATE_USER", "off")
+            .with("gateway", "QUIPU_GATEWAY_RATE_LOGIN", "off")
+            .with("gateway", "QUIPU_GATEWAY_RATE_EXCHANGE", "off")
+    }
+
+    /// Starts the programs and waits until they are ready.
+    pub async fn start(self) -> ProcessMesh {
+        ProcessMesh::start(self).await
+    }
+}
+
+/// The mesh as processes.
+#[derive(Debug)]
+pub struct ProcessMesh {
+    /// In the order of their start: `auth`, `sentiment`, `gateway`, `gateway-2`, ….
+    pub processes: Vec<Process>,
+    /// Where all spans go.
+    pub collector: OtlpReceiver,
+    /// Between `auth` and its callers, when asked for.
+    pub proxy: Option<FaultProxy>,
+    /// The users' database, when it is Postgres.
+    pub database: Option<PostgresDatabase>,
+    redis: Option<Redis>,
+    folder: TempDir,
+}
+
+impl ProcessMesh {
+    async fn start(setup: Setup) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        let database = match setup.postgres {
+            true => Some(Postgres::shared().await.unwrap().database().await.unwrap()),
+            false => None,
+        };
+        let redis = if setup.redis { Some(Redis::start().await.unwrap()) } else { None };
+        let collector = OtlpReceiver::start().await.unwrap();
+        identities(at);
+        fs::write(at.join("admin-password"), ADMIN_PASSWORD).unwrap();
+        fs::write(at.join("mesh.yaml"), quipu::POLICY).unwrap();
+        let [auth, sentiment] = free_ports();
+        let proxy = if setup.proxied { Some(FaultProxy::start(auth).await.unwrap()) } else { None };
+        let mut mesh = Self { processes: Vec::new(), collector, proxy, database, redis, folder };
+        let auth_at = mesh.proxy.as_ref().map_or(auth, FaultProxy::addr);
+        mesh.launch(&setup, "auth", "quipu-auth", auth, mesh.auth_env());
+        let auth_at = ("QUIPU_ENDPOINT_AUTH", auth_at.to_string());
+        mesh.launch(&setup, "sentiment", "quipu-sentiment", sentiment, vec![auth_at.clone()]);
+        for n in 1..=setup.gateways {
+            let name = if n == 1 { "gateway".to_owned() } else { format!("gateway-{n}") };
+            let [listen] = free_ports();
+            let mut env = vec![auth_at.clone(), ("QUIPU_ENDPOINT_SENTIMENT", sentiment.to_string())];
+            env.extend(mesh.redis.as_ref().map(|redis| ("QUIPU_REDIS_URL", redis.url())));
+            mesh.launch(&setup, &name, "quipu-gateway", listen, env);
+        }
+        for process in &mesh.processes {
+            process.wait_until_ready().await;
+        }
+        mesh
+    }
+
+    fn auth_env(&self) -> Vec<(&'static str, String)> {
+        let at = self.folder.path();
+        let sqlite = || format!("sqlite://{}", at.join("auth.db").display());
+        let url = self.database.as_ref().map_or_else(sqlite, |d| d.url().to_owned());
+        vec![
+            ("QUIPU_DATABASE_URL", url),
+            ("QUIPU_AUTH_KEY_DIR", at.join("keys").display().to_string()),
+            ("QUIPU_AUTH_ADMIN_EMAIL", ADMIN_EMAIL.into()),
+            ("QUIPU_AUTH_ADMIN_PASSWORD_FILE", at.join("admin-password").display().to_string()),
+        ]
+    }
+
+    fn launch(
+        &mut self,
+        setup: &Setup,
+        name: &str,
+        program: &'static str,
+        listen: SocketAddr,
+        own: Vec<(&'static str, String)>,
+    ) {
+        let [admin] = free_ports();
+        let workload = program.trim_start_matches("quipu-");
+        let at = self.folder.path();
+        let mut env = vec![
+            ("QUIPU_LISTEN", listen.to_string()),
+            ("QUIPU_ADMIN_LISTEN", admin.to_string()),
+            ("QUIPU_TLS_DIR", at.join(workload).display().to_string()),
+            ("QUIPU_POLICY_FILE", at.join("mesh.yaml").display().to_string()),
+            ("QUIPU_DRAIN_ENDPOINTS", "0s".into()),
+            ("QUIPU_LOG", "debug".into()),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", self.collector.endpoint()),
+        ];
+        env.extend(own);
+        for (_, key, value) in setup.env.iter().filter(|(w, ..)| *w == workload) {
+            env.retain(|(k, _)| k != key);
+            env.push((key, value.clone()));
+        }
+        let env: Vec<_> = env.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+        let log = at.join(format!("{name}.log"));
+        let child = Process::spawn(program, &env, &log);
+        self.processes.push(Process { name: name.to_owned(), program, env, listen, admin, child, log });
+    }
+
+    /// A program by name.
+    #[must_use]
+    pub fn process(&self, name: &str) -> &Process {
+        self.processes.iter().find(|p| p.name == name).unwrap()
+    }
+
+    fn process_mut(&mut self, name: &str) -> &mut Process {
+        self.processes.iter_mut().find(|p| p.name == name).unwrap()
+    }
+
+    /// Asks every program to end; their exit codes.
+    pub async fn end(mut self) -> Vec<Option<i32>> {
+        let mut codes = Vec::new();
+        for process in &mut self.processes {
+            process.signal("TERM");
+            codes.push(process.ended().await);
+        }
+        codes
+    }
+
+    /// Sends a signal that ends a program (`TERM`, `KILL`) and waits for its end.
+    pub async fn stop(&mut self, name: &str, signal: &str) {
+        let process = self.process_mut(name);
+        process.signal(signal);
+        process.ended().await;
+    }
+
+    /// Starts a stopped program again, with the same settings on the same ports, and waits until it is ready.
+    pub async fn start_again(&mut self, name: &str) {
+        let process = self.process_mut(name);
+        process.child = Process::spawn(process.program, &process.env, &process.log);
+        process.wait_until_ready().await;
+    }
+
+    /// The folder of certificates, policy, keys and logs.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The policy that the programs read.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        Policy::load(&self.folder.path().join("mesh.yaml"), Contract::quipu()).unwrap()
+    }
+
+    /// The certificate authority of the mesh.
+    #[must_use]
+    pub fn ca(&self) -> DevCa {
+        DevCa::open_or_create(&self.folder.path().join("ca"), self.policy().trust_domain()).unwrap()
+    }
+
+    /// The identity of a workload, from the mesh's own authority.
+    #[must_use]
+    pub fn tls(&self, workload: &str) -> Tls {
+        let id = self.policy().id_of(workload).unwrap();
+        Tls::new(self.ca().issue(&id, HOUR).unwrap().material()).unwrap()
+    }
+
+    /// Somebody at the first gateway.
+    #[must_use]
+    pub fn person(&self) -> Person {
+        self.person_at("gateway")
+    }
+
+    /// Somebody at a gateway by name.
+    #[must_use]
+    pub fn person_at(&self, gateway: &str) -> Person {
+        Person::at(&format!("http://{}", self.process(gateway).address()))
+    }
+
+    /// A person with an account who has signed in.
+    pub async fn signed_in(&self, name: &str) -> Person {
+        let mut person = self.person();
+        person.register(name).await;
+        person.sign_in(name, PASSWORD).await;
+        person
+    }
+
+    /// The first administrator, signed in.
+    pub async fn administrator(&self) -> Person {
+        let mut person = self.person();
+        person.sign_in_as(ADMIN_EMAIL, ADMIN_PASSWORD).await;
+        person
+    }
+}
+
+fn identities(at: &Path) {
+    let policy = Policy::parse("mesh.yaml", quipu::POLICY, Contract::quipu()).unwrap();
+    let ca = DevCa::open_or_create(&at.join("ca"), policy.trust_domain()).unwrap();
+    for workload in ["gateway", "auth", "sentiment"] {
+        let id = policy.id_of(workload).unwrap();
+        ca.issue(&id, HOUR).unwrap().write(&at.join(workload), "tls").unwrap();
+    }
+}
+
+/// Ports that were free a moment ago; the services cannot tell each other theirs.
+fn free_ports<const N: usize>() -> [SocketAddr; N] {
+    let listeners = [(); N].map(|()| TcpListener::bind(("127.0.0.1", 0)).unwrap());
+    listeners.map(|l| l.local_addr().unwrap())
+}

@@ -1,0 +1,1 @@
+//! The REST edge, as rows of the reliability plan.

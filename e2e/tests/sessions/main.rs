@@ -1,0 +1,1 @@
+//! Sessions, passwords and guessing, as rows of the reliability plan.

@@ -1,0 +1,1 @@
+//! Tokens and keys: what a forger can try, as rows of the reliability plan.
