@@ -10,9 +10,13 @@ use crate::{LIMIT, PASSWORD, Person};
 
 /// A running mesh; its data folder goes away with it.
 pub struct Mesh {
+    /// Base URL of the REST API.
     pub rest: String,
+    /// The services and where they listen.
     pub parts: Vec<quipu::up::Part>,
+    /// Issues identities of the mesh.
     pub authority: quipu::up::Authority,
+    /// The first administrator's address and password, when this start made the account.
     pub admin: Option<(String, String)>,
     lifecycle: Lifecycle,
     ended: tokio::task::JoinHandle<Outcome>,
@@ -20,10 +24,12 @@ pub struct Mesh {
 }
 
 impl Mesh {
+    /// A mesh on free ports in a new folder.
     pub async fn start() -> Self {
         Self::start_in(tempfile::tempdir().unwrap()).await
     }
 
+    /// A mesh on the data of an earlier one.
     pub async fn start_in(data: TempDir) -> Self {
         let lifecycle = Lifecycle::new(Drain::default().without_endpoints());
         let options = Options {
@@ -57,10 +63,14 @@ impl Mesh {
         panic!("the mesh is not ready");
     }
 
+    /// A part by its workload.
+    #[must_use]
     pub fn part(&self, name: &str) -> &quipu::up::Part {
         self.parts.iter().find(|p| p.name == name).unwrap()
     }
 
+    /// The data folder.
+    #[must_use]
     pub fn data(&self) -> &Path {
         self.data.path()
     }
@@ -72,6 +82,8 @@ impl Mesh {
         (outcome, self.data)
     }
 
+    /// Somebody without an account.
+    #[must_use]
     pub fn person(&self) -> Person {
         Person::at(&self.rest)
     }
@@ -84,6 +96,7 @@ impl Mesh {
         person
     }
 
+    /// The first administrator, signed in.
     pub async fn administrator(&self) -> Person {
         let (email, password) = self.admin.clone().expect("a first start shows the administrator");
         let mut person = self.person();

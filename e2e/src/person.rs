@@ -14,20 +14,27 @@ pub const PASSWORD: &str = "seven knotted cords";
 #[derive(Clone)]
 pub struct Person {
     base: String,
+    /// Sent as a bearer token: an access token or an API key.
     pub token: Option<String>,
+    /// The client.
     pub http: reqwest::Client,
 }
 
 impl Person {
+    /// Somebody at a gateway, by its base URL.
+    #[must_use]
     pub fn at(base: &str) -> Self {
         let http = reqwest::Client::builder().timeout(LIMIT).build().unwrap();
         Self { base: base.to_owned(), token: None, http }
     }
 
+    /// The same with another token.
+    #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
+    /// Makes an account with [`PASSWORD`].
     pub async fn register(&self, name: &str) -> Value {
         let body =
             json!({"email": format!("{name}@example.com"), "password": PASSWORD, "display_name": name});
@@ -36,18 +43,22 @@ impl Person {
         answer
     }
 
+    /// Signs in; later requests carry the token.
     pub async fn sign_in(&mut self, name: &str, password: &str) -> Value {
         self.sign_in_as(&format!("{name}@example.com"), password).await
     }
 
+    /// As [`Person::sign_in`], by the whole e-mail address.
     pub async fn sign_in_as(&mut self, email: &str, password: &str) -> Value {
         let (status, answer) =
             self.post("/v1/auth/login", &json!({"email": email, "password": password})).await;
         assert_eq!(status, 200, "{answer}");
-        self.token = Some(answer["access_token"].as_str().unwrap().to_owned());
+        let token = answer.get("access_token").and_then(Value::as_str);
+        self.token = Some(token.unwrap().to_owned());
         answer
     }
 
+    /// Begins a request.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
         match &self.token {
@@ -56,14 +67,17 @@ impl Person {
         }
     }
 
+    /// GET.
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {
         answer(self.request(Method::GET, path)).await
     }
 
+    /// POST of JSON.
     pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
         answer(self.request(Method::POST, path).json(body)).await
     }
 
+    /// DELETE.
     pub async fn delete(&self, path: &str) -> (StatusCode, Value) {
         answer(self.request(Method::DELETE, path)).await
     }

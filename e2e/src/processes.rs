@@ -29,7 +29,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub struct Process {
     name: String,
-    program: &'static str,
+    program: String,
     env: Vec<(String, String)>,
     listen: SocketAddr,
     admin: SocketAddr,
@@ -226,15 +226,15 @@ impl ProcessMesh {
         let proxy = if setup.proxied { Some(FaultProxy::start(auth).await.unwrap()) } else { None };
         let mut mesh = Self { processes: Vec::new(), collector, proxy, database, redis, folder };
         let auth_at = mesh.proxy.as_ref().map_or(auth, FaultProxy::addr);
-        mesh.launch(&setup, "auth", "quipu-auth", auth, mesh.auth_env());
+        mesh.launch(&setup, "auth", auth, mesh.auth_env());
         let auth_at = ("QUIPU_ENDPOINT_AUTH", auth_at.to_string());
-        mesh.launch(&setup, "sentiment", "quipu-sentiment", sentiment, vec![auth_at.clone()]);
+        mesh.launch(&setup, "sentiment", sentiment, vec![auth_at.clone()]);
         for n in 1..=setup.gateways {
             let name = if n == 1 { "gateway".to_owned() } else { format!("gateway-{n}") };
             let [listen] = free_ports();
             let mut env = vec![auth_at.clone(), ("QUIPU_ENDPOINT_SENTIMENT", sentiment.to_string())];
             env.extend(mesh.redis.as_ref().map(|redis| ("QUIPU_REDIS_URL", redis.url())));
-            mesh.launch(&setup, &name, "quipu-gateway", listen, env);
+            mesh.launch(&setup, &name, listen, env);
         }
         for process in &mesh.processes {
             process.wait_until_ready().await;
@@ -254,16 +254,9 @@ impl ProcessMesh {
         ]
     }
 
-    fn launch(
-        &mut self,
-        setup: &Setup,
-        name: &str,
-        program: &'static str,
-        listen: SocketAddr,
-        own: Vec<(&'static str, String)>,
-    ) {
+    fn launch(&mut self, setup: &Setup, name: &str, listen: SocketAddr, own: Vec<(&'static str, String)>) {
         let [admin] = free_ports();
-        let workload = program.trim_start_matches("quipu-");
+        let workload = name.split('-').next().unwrap();
         let at = self.folder.path();
         let mut env = vec![
             ("QUIPU_LISTEN", listen.to_string()),
@@ -280,8 +273,8 @@ impl ProcessMesh {
             env.push((key, value.clone()));
         }
         let env: Vec<_> = env.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
-        let log = at.join(format!("{name}.log"));
-        let child = Process::spawn(program, &env, &log);
+        let (program, log) = (format!("quipu-{workload}"), at.join(format!("{name}.log")));
+        let child = Process::spawn(&program, &env, &log);
         self.processes.push(Process { name: name.to_owned(), program, env, listen, admin, child, log });
     }
 
@@ -315,7 +308,7 @@ impl ProcessMesh {
     /// Starts a stopped program again, with the same settings on the same ports, and waits until it is ready.
     pub async fn start_again(&mut self, name: &str) {
         let process = self.process_mut(name);
-        process.child = Process::spawn(process.program, &process.env, &process.log);
+        process.child = Process::spawn(&process.program, &process.env, &process.log);
         process.wait_until_ready().await;
     }
 
