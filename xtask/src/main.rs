@@ -4,6 +4,7 @@
 mod checks;
 mod codegen;
 mod layers;
+mod proofs;
 mod tools;
 
 use std::{
@@ -38,6 +39,8 @@ enum Command {
     },
     /// Fail on a dependency between the workspace's crates that points up.
     Layers,
+    /// Run the rows of the reliability plan: the full campaign, `--short`, or `--broken`.
+    Proofs(proofs::Args),
     /// Install pinned external tools into .tools; without a name, those that the tests need.
     Tools {
         /// Names, or "list".
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Ci { checks_only } => checks::run(checks_only),
         Command::Codegen { check } => codegen::run(check),
         Command::Layers => layers::run(),
+        Command::Proofs(args) => proofs::run(&args),
         Command::Tools { names } => tools::run_tools(&names),
     };
     match result {
