@@ -65,7 +65,7 @@ const TOOLS: &[Tool] = &[
     Tool {
         name: "cargo-fuzz",
         version: "0.13.2",
-        about: "fuzzing, with a nightly tool chain; 2 min",
+        about: "fuzzing, with a nightly tool chain; 30 s",
         for_tests: false,
         how: How::Cargo,
     },
