@@ -12,6 +12,8 @@ mod idempotency;
 mod json;
 mod openapi;
 mod params;
+#[doc(hidden)]
+pub mod parsers;
 mod problem;
 mod rate;
 mod redis_link;

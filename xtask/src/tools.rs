@@ -29,6 +29,8 @@ enum How {
     Go(&'static str),
     /// A Go module that `go install` refuses because of its replace directives: built in a copy of its folder.
     GoModule { module: &'static str, package: &'static str },
+    /// Files of a Go module that is no program: copied into a folder of the tool's name.
+    GoFiles { module: &'static str, files: &'static [&'static str] },
     /// Debian packages and the program that shows that they are there.
     Debian { packages: &'static [&'static str], program: &'static str },
 }
@@ -54,6 +56,16 @@ const TOOLS: &[Tool] = &[
         about: "lint, format and compatibility of the contract; 11 s",
         for_tests: true,
         how: How::Npm("@bufbuild/buf"),
+    },
+    Tool {
+        name: "wycheproof",
+        version: "0.0.0-20260902155932-3fa63dd0344a",
+        about: "published vectors of bad JSON web signatures; 5 s",
+        for_tests: true,
+        how: How::GoFiles {
+            module: "github.com/c2sp/wycheproof",
+            files: &["LICENSE", "testvectors_v1/json_web_signature_test.json"],
+        },
     },
     Tool {
         name: "cargo-deny",
@@ -152,6 +164,7 @@ fn install(tool: &Tool) -> Result<(), String> {
             run_with("go", &["install", &format!("{package}@v{}", tool.version)], &[("GOBIN", &bin)])?;
         }
         How::GoModule { module, package } => go_module(tool, module, package)?,
+        How::GoFiles { module, files } => go_files(tool, module, files)?,
         How::Debian { packages, .. } => return debian(packages),
     }
     fs::write(stamp(tool), tool.version).map_err(|e| e.to_string())
@@ -168,11 +181,29 @@ fn npm(tool: &Tool, package: &str) -> Result<(), String> {
     std::os::unix::fs::symlink(program, link).map_err(|e| e.to_string())
 }
 
-fn go_module(tool: &Tool, module: &str, package: &str) -> Result<(), String> {
+/// The folder of a downloaded module.
+fn go_source(tool: &Tool, module: &str) -> Result<String, String> {
     let listed = output("go", &["mod", "download", "-json", &format!("{module}@v{}", tool.version)])?;
     let listed: serde_json::Value = serde_json::from_str(&listed).map_err(|e| e.to_string())?;
-    let source =
-        listed.get("Dir").and_then(|d| d.as_str()).ok_or("go mod download gave no folder")?.to_owned();
+    let folder = listed.get("Dir").and_then(|d| d.as_str());
+    Ok(folder.ok_or("go mod download gave no folder")?.to_owned())
+}
+
+fn go_files(tool: &Tool, module: &str, files: &[&str]) -> Result<(), String> {
+    let (source, target) = (go_source(tool, module)?, root().join(".tools").join(tool.name));
+    fs::create_dir_all(&target).map_err(|e| format!("{}: {e}", target.display()))?;
+    for file in files {
+        let from = Path::new(&source).join(file);
+        let name = from.file_name().ok_or_else(|| format!("{file} is no file"))?;
+        // By its bytes and not by copying: the module cache is read-only.
+        let bytes = fs::read(&from).map_err(|e| format!("{}: {e}", from.display()))?;
+        fs::write(target.join(name), bytes).map_err(|e| format!("{file}: {e}"))?;
+    }
+    Ok(())
+}
+
+fn go_module(tool: &Tool, module: &str, package: &str) -> Result<(), String> {
+    let source = go_source(tool, module)?;
     let copy = root().join(".tools/src").join(tool.name);
     let copy_text = copy.display().to_string();
     let _ = fs::remove_dir_all(&copy);

@@ -9,6 +9,8 @@ mod grpc;
 mod hashing;
 mod keys;
 mod metrics;
+#[doc(hidden)]
+pub mod parsers;
 mod ports;
 mod revocations;
 mod service;
