@@ -16,6 +16,8 @@ pub(crate) const LONGEST: usize = 128;
 /// More bytes than this are not even normalised. The longest canonical decomposition of a character has 12 bytes in UTF-8
 /// (U+16D6A; a Hangul syllable has 9).
 const MOST_BYTES: usize = 12 * LONGEST;
+/// More bytes than this in NFC are never hashed; twice what the longest password can have.
+const MOST_HASHED: usize = 1_024;
 
 static COMMON: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
     include_str!("common_passwords.txt").lines().filter(|line| !line.starts_with("# ")).collect()
@@ -53,7 +55,11 @@ impl Password {
         if text.contains('\0') {
             return Err("must not contain the character U+0000".to_owned());
         }
-        Ok(Self(Zeroizing::new(text.nfc().collect())))
+        let normal = Zeroizing::new(text.nfc().collect::<String>());
+        if normal.len() > MOST_HASHED {
+            return Err(format!("must have at most {LONGEST} characters"));
+        }
+        Ok(Self(normal))
     }
 
     /// What is hashed.
@@ -106,6 +112,15 @@ mod tests {
             ("x".repeat(1_537), false),
         ] {
             assert_eq!(choose(&text).is_ok(), fits, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_nobodys_password_is_not_hashed() {
+        for (text, fits) in
+            [("x".repeat(1_024), true), ("x".repeat(1_025), false), ("각".repeat(128).nfd().collect(), true)]
+        {
+            assert_eq!(Password::attempt(&text).is_ok(), fits, "{} bytes", text.len());
         }
     }
 
