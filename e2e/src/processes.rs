@@ -305,6 +305,13 @@ impl ProcessMesh {
         process.ended().await;
     }
 
+    /// Changes a setting of a program for when it is started again.
+    pub fn change(&mut self, name: &str, key: &str, value: &str) {
+        let env = &mut self.process_mut(name).env;
+        env.retain(|(k, _)| k != key);
+        env.push((key.to_owned(), value.to_owned()));
+    }
+
     /// Starts a stopped program again, with the same settings on the same ports, and waits until it is ready.
     pub async fn start_again(&mut self, name: &str) {
         let process = self.process_mut(name);
