@@ -3,8 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
-use mesh_error::Error;
+use mesh_identity::TokenError;
 
+use super::{key_refused, refused};
 use crate::problem::Failure;
 
 /// The header of API keys.
@@ -57,9 +58,10 @@ impl Credentials {
         } else {
             text.filter(|key| key.starts_with(KEY_PREFIX)).map(|key| Self::Key(key.to_owned()))
         };
-        found.map(Some).ok_or_else(|| {
-            let error = Error::unauthenticated("INVALID_CREDENTIALS", "the credentials are not valid");
-            Failure::unauthenticated(error, true)
+        // Answered as if it had been read and refused: what is wrong with a credential is nobody's business.
+        found.map(Some).ok_or_else(|| match headers.contains_key(AUTHORIZATION) {
+            true => refused(TokenError::Invalid("credentials").into()),
+            false => key_refused(),
         })
     }
 }

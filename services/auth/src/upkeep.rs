@@ -17,8 +17,10 @@ use crate::store::{Limits, Store};
 
 /// Of the database's answer, which readiness hangs on.
 const PING: Duration = Duration::from_secs(2);
-/// Of keys and expired rows.
-const ROUND: Duration = Duration::from_secs(30);
+/// Of the signing keys: a key that is replaced in haste counts soon.
+const KEYS: Duration = Duration::from_secs(5);
+/// Of expired rows.
+const SWEEP: Duration = Duration::from_secs(30);
 /// Batches in one round, so that a backlog does not keep the database busy.
 const BATCHES: usize = 20;
 /// A place that nobody has signed in from for so long is forgotten.
@@ -36,25 +38,31 @@ pub(crate) struct Upkeep {
 impl Upkeep {
     /// Goes on until told to stop.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let (mut ping, mut round) = (tokio::time::interval(PING), tokio::time::interval(ROUND));
-        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        round.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let [mut ping, mut keys, mut sweep] = [PING, KEYS, SWEEP].map(|every| {
+            let mut ticks = tokio::time::interval(every);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
+        });
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = ping.tick() => self.gate.set(&self.store.ping().await),
-                _ = round.tick() => self.round().await,
+                _ = keys.tick() => self.tend_keys(),
+                _ = sweep.tick() => self.try_sweep().await,
             }
         }
     }
 
-    async fn round(&self) {
+    fn tend_keys(&self) {
         if let Err(error) = self.keys.tend() {
             tracing::error!(
                 error = Error::from(error).chain(),
                 "signing keys not renewed; the present ones go on"
             );
         }
+    }
+
+    async fn try_sweep(&self) {
         if let Err(error) = self.sweep().await {
             tracing::warn!(error = Error::from(error).chain(), "expired rows not deleted");
         }
