@@ -3,6 +3,7 @@
 //! Owns the rules of the X.509-SVID specification (sections 2 to 5) for leaf and signing certificates, and the floor for
 //! algorithms and keys. Never checks signatures or chains: `tls` does that with webpki, first.
 
+mod der;
 mod strength;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -200,7 +201,10 @@ impl<'a> Rules<'a> {
                 _ if extension.critical => {
                     return Err(SvidError::UnknownCritical(extension.oid.to_id_string()));
                 }
-                _ => {}
+                _ => continue,
+            }
+            if !der::is_strict(extension.value) {
+                return Err(SvidError::Malformed("an extension is not in the form of DER"));
             }
         }
         rules.check_names()
@@ -253,6 +257,9 @@ fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, SvidErr
         X509Certificate::from_der(der).map_err(|_| SvidError::Malformed("it is not DER of a certificate"))?;
     if !rest.is_empty() {
         return Err(SvidError::Malformed("bytes follow the certificate"));
+    }
+    if !der::is_strict(der) {
+        return Err(SvidError::Malformed("it is not in the form of DER"));
     }
     if certificate.version() != X509Version::V3 {
         return Err(SvidError::Malformed("it is not of version 3"));
