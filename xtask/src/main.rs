@@ -3,6 +3,7 @@
 
 mod checks;
 mod codegen;
+mod fuzz;
 mod layers;
 mod proofs;
 mod tools;
@@ -37,6 +38,14 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Fuzz the targets of fuzz/, all without a name, one after the other; needs a nightly tool chain.
+    Fuzz {
+        /// Names.
+        targets: Vec<String>,
+        /// For each target.
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
+    },
     /// Fail on a dependency between the workspace's crates that points up.
     Layers,
     /// Run the rows of the reliability plan: the full campaign, `--short`, or `--broken`.
@@ -53,6 +62,7 @@ fn main() -> ExitCode {
         Command::Test => tools::install_for_tests().and_then(|()| checks::run(false)),
         Command::Ci { checks_only } => checks::run(checks_only),
         Command::Codegen { check } => codegen::run(check),
+        Command::Fuzz { targets, minutes } => fuzz::run(&targets, minutes),
         Command::Layers => layers::run(),
         Command::Proofs(args) => proofs::run(&args),
         Command::Tools { names } => tools::run_tools(&names),
