@@ -47,6 +47,12 @@ impl Process {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap()
     }
 
+    /// Its name in the mesh: `auth`, `gateway-2`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
