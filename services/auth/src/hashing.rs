@@ -4,13 +4,17 @@
 //! and no place means a refusal at once. The permits travel into the blocking task: a caller that leaves does not free
 //! them before the work is done.
 
+mod memory;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
 use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use memory::Memory;
 
 use crate::domain::Password;
 use crate::error::{AuthError, Result};
@@ -68,6 +72,7 @@ pub(crate) struct HashPool {
     places: Arc<Semaphore>,
     threads: Arc<Semaphore>,
     random: Arc<dyn Random>,
+    memory: Arc<Memory>,
     dummy: Arc<str>,
 }
 
@@ -80,10 +85,11 @@ impl HashPool {
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let mut unknown = [0; 32];
         random.fill(&mut unknown);
-        let dummy = hash(&argon2, &unknown, random.as_ref())?.into();
+        // On memory of its own: a pool that is not used holds none.
+        let dummy = Memory::default().hash(&argon2, &unknown, &salt(random.as_ref()))?.into();
         let places = Arc::new(Semaphore::new(settings.threads + settings.queue));
         let threads = Arc::new(Semaphore::new(settings.threads));
-        Ok(Self { argon2, settings, places, threads, random, dummy })
+        Ok(Self { argon2, settings, places, threads, random, memory: Arc::default(), dummy })
     }
 
     /// Takes a place, or refuses at once.
@@ -101,8 +107,8 @@ impl HashPool {
 
     /// Hashes a password to a PHC string.
     pub(crate) async fn hash(&self, place: &Place, password: Password) -> Result<String> {
-        let (argon2, random) = (self.argon2.clone(), Arc::clone(&self.random));
-        self.run(place, move || hash(&argon2, password.as_bytes(), random.as_ref())).await?
+        let (argon2, salt) = (self.argon2.clone(), salt(self.random.as_ref()));
+        self.run(place, move |memory| memory.hash(&argon2, password.as_bytes(), &salt)).await?
     }
 
     /// Verifies a password against a PHC string, or does the same work for nothing when there is none.
@@ -112,17 +118,10 @@ impl HashPool {
         password: Password,
         stored: Option<String>,
     ) -> Result<Verified> {
-        let argon2 = self.argon2.clone();
         let known = stored.is_some();
         let stored = stored.map_or_else(|| Arc::clone(&self.dummy), Arc::from);
         let outdated = self.is_outdated(&stored);
-        let matches = self
-            .run(place, move || match argon2.verify_password(password.as_bytes(), &*stored) {
-                Ok(()) => Ok(true),
-                Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
-                Err(error) => Err(AuthError::internal(error)),
-            })
-            .await??;
+        let matches = self.run(place, move |memory| memory.verify(password.as_bytes(), &stored)).await??;
         Ok(Verified { matches: matches && known, outdated })
     }
 
@@ -145,14 +144,15 @@ impl HashPool {
     async fn run<T: Send + 'static>(
         &self,
         place: &Place,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&Memory) -> T + Send + 'static,
     ) -> Result<T> {
-        let place = place.clone();
+        let (place, memory) = (place.clone(), Arc::clone(&self.memory));
         let turn = Arc::clone(&self.threads).acquire_owned().await.map_err(AuthError::internal)?;
         let task = tokio::task::spawn_blocking(move || {
             let begun = Instant::now();
-            let value = work();
+            let value = work(&memory);
             metrics::hashed(begun.elapsed());
+            memory.give_back_when_idle();
             drop((place, turn));
             value
         });
@@ -166,11 +166,10 @@ impl fmt::Debug for HashPool {
     }
 }
 
-fn hash(argon2: &Argon2<'_>, password: &[u8], random: &dyn Random) -> Result<String> {
+fn salt(random: &dyn Random) -> [u8; 16] {
     let mut salt = [0; 16];
     random.fill(&mut salt);
-    let hash = argon2.hash_password_with_salt(password, &salt).map_err(AuthError::internal)?;
-    Ok(hash.to_string())
+    salt
 }
 
 #[cfg(test)]
@@ -246,7 +245,7 @@ mod tests {
         let (in_begun, in_wait) = (Arc::clone(&begun), Arc::clone(&wait));
         let place = pool.admit().unwrap();
         {
-            let mut work = Box::pin(pool.run(&place, move || {
+            let mut work = Box::pin(pool.run(&place, move |_| {
                 in_begun.wait();
                 in_wait.wait();
             }));
