@@ -41,40 +41,32 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The one table: gRPC code, HTTP status (`google/rpc/code.proto`; a size limit is 413), whether the same call may
-    /// succeed later, and the reason when nobody gave one.
-    const fn row(self) -> (Code, StatusCode, bool, &'static str) {
+    /// The one table: gRPC code, HTTP status (`google/rpc/code.proto`; a size limit is 413), and the reason when
+    /// nobody gave one.
+    const fn row(self) -> (Code, StatusCode, &'static str) {
         match self {
-            Self::InvalidArgument => {
-                (Code::InvalidArgument, StatusCode::BAD_REQUEST, false, "INVALID_ARGUMENT")
-            }
-            Self::Unauthenticated => {
-                (Code::Unauthenticated, StatusCode::UNAUTHORIZED, false, "UNAUTHENTICATED")
-            }
-            Self::PermissionDenied => {
-                (Code::PermissionDenied, StatusCode::FORBIDDEN, false, "PERMISSION_DENIED")
-            }
-            Self::NotFound => (Code::NotFound, StatusCode::NOT_FOUND, false, "NOT_FOUND"),
-            Self::AlreadyExists => (Code::AlreadyExists, StatusCode::CONFLICT, false, "ALREADY_EXISTS"),
+            Self::InvalidArgument => (Code::InvalidArgument, StatusCode::BAD_REQUEST, "INVALID_ARGUMENT"),
+            Self::Unauthenticated => (Code::Unauthenticated, StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),
+            Self::PermissionDenied => (Code::PermissionDenied, StatusCode::FORBIDDEN, "PERMISSION_DENIED"),
+            Self::NotFound => (Code::NotFound, StatusCode::NOT_FOUND, "NOT_FOUND"),
+            Self::AlreadyExists => (Code::AlreadyExists, StatusCode::CONFLICT, "ALREADY_EXISTS"),
             Self::FailedPrecondition => {
-                (Code::FailedPrecondition, StatusCode::BAD_REQUEST, false, "FAILED_PRECONDITION")
+                (Code::FailedPrecondition, StatusCode::BAD_REQUEST, "FAILED_PRECONDITION")
             }
-            Self::Aborted => (Code::Aborted, StatusCode::CONFLICT, true, "ABORTED"),
-            Self::OutOfRange => (Code::OutOfRange, StatusCode::BAD_REQUEST, false, "OUT_OF_RANGE"),
+            Self::Aborted => (Code::Aborted, StatusCode::CONFLICT, "ABORTED"),
+            Self::OutOfRange => (Code::OutOfRange, StatusCode::BAD_REQUEST, "OUT_OF_RANGE"),
             Self::ResourceExhausted => {
-                (Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS, true, "RESOURCE_EXHAUSTED")
+                (Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS, "RESOURCE_EXHAUSTED")
             }
-            Self::TooLarge => {
-                (Code::ResourceExhausted, StatusCode::PAYLOAD_TOO_LARGE, false, "MESSAGE_TOO_LARGE")
-            }
+            Self::TooLarge => (Code::ResourceExhausted, StatusCode::PAYLOAD_TOO_LARGE, "MESSAGE_TOO_LARGE"),
             Self::DeadlineExceeded => {
-                (Code::DeadlineExceeded, StatusCode::GATEWAY_TIMEOUT, true, "DEADLINE_EXCEEDED")
+                (Code::DeadlineExceeded, StatusCode::GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED")
             }
-            Self::Cancelled => (Code::Cancelled, CLIENT_CLOSED_REQUEST, false, "CANCELLED"),
-            Self::Unavailable => (Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE, true, "UNAVAILABLE"),
-            Self::Unimplemented => (Code::Unimplemented, StatusCode::NOT_IMPLEMENTED, false, "UNIMPLEMENTED"),
-            Self::Internal => (Code::Internal, StatusCode::INTERNAL_SERVER_ERROR, false, "INTERNAL"),
-            Self::DataLoss => (Code::DataLoss, StatusCode::INTERNAL_SERVER_ERROR, false, "DATA_LOSS"),
+            Self::Cancelled => (Code::Cancelled, CLIENT_CLOSED_REQUEST, "CANCELLED"),
+            Self::Unavailable => (Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+            Self::Unimplemented => (Code::Unimplemented, StatusCode::NOT_IMPLEMENTED, "UNIMPLEMENTED"),
+            Self::Internal => (Code::Internal, StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL"),
+            Self::DataLoss => (Code::DataLoss, StatusCode::INTERNAL_SERVER_ERROR, "DATA_LOSS"),
         }
     }
 
@@ -90,16 +82,10 @@ impl Kind {
         self.row().1
     }
 
-    /// Whether the same call may succeed later. Whether it may be *sent* again is the method's idempotency.
-    #[must_use]
-    pub const fn is_retryable(self) -> bool {
-        self.row().2
-    }
-
     /// The reason when nobody gave a better one.
     #[must_use]
     pub const fn default_reason(self) -> &'static str {
-        self.row().3
+        self.row().2
     }
 
     /// The kind of a gRPC code from outside; a code without a kind is a fault of the peer.

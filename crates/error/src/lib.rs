@@ -1,7 +1,7 @@
 //! The closed vocabulary of failure and its one mapping to gRPC and HTTP.
 //!
-//! Every failure that leaves a process is an [`Error`] of a [`Kind`]. The kind alone decides the gRPC code, the HTTP
-//! status and whether a retry can help; the message is public; the cause is kept for the log and never sent. An error
+//! Every failure that leaves a process is an [`Error`] of a [`Kind`]. The kind alone decides the gRPC code and the
+//! HTTP status; the message is public; the cause is kept for the log and never sent. An error
 //! does not log when it is made: [`Error::log`] writes the chain once, where it is handled.
 
 mod kind;
@@ -11,7 +11,6 @@ mod violations;
 use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 
 pub use kind::Kind;
-pub use status::DOMAIN;
 pub use violations::{Violation, Violations};
 
 /// Any cause.

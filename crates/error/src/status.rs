@@ -12,7 +12,7 @@ use crate::{Error, Kind, Violation};
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
 /// `google.rpc.ErrorInfo.domain` of every error of the mesh.
-pub const DOMAIN: &str = "quipu";
+const DOMAIN: &str = "quipu";
 
 impl Error {
     /// The gRPC status with `google.rpc` details. Causes are left behind: [`Error::log`] them first.

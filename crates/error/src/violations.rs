@@ -2,6 +2,10 @@
 
 use crate::Error;
 
+/// So many violations are told. They travel in a header, and one that is too large ends the connection with every other call
+/// on it.
+const MOST: usize = 32;
+
 /// One field that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -27,9 +31,11 @@ impl Violations {
         result.map_err(|e| self.push(field, e.to_string())).ok()
     }
 
-    /// Adds a violation.
+    /// Adds a violation; those after the first 32 are not kept.
     pub fn push(&mut self, field: impl Into<String>, description: impl Into<String>) {
-        self.0.push(Violation { field: field.into(), description: description.into() });
+        if self.0.len() < MOST {
+            self.0.push(Violation { field: field.into(), description: description.into() });
+        }
     }
 
     /// Fails when there is any violation.
@@ -44,5 +50,21 @@ impl Violations {
     #[must_use]
     pub fn into_error(self) -> Error {
         Error::invalid(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_so_many_violations_are_told() {
+        let mut violations = Violations::new();
+        for place in 0..1000 {
+            violations.push(format!("texts[{place}]"), "is wrong");
+        }
+        let error = violations.into_error();
+        assert_eq!((error.violations().len(), error.violations()[0].field.as_str()), (MOST, "texts[0]"));
+        assert!(error.into_status().details().len() < 2048);
     }
 }

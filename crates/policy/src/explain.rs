@@ -53,7 +53,7 @@ impl Policy {
         self.methods().map(|method| method.name.as_ref())
     }
 
-    /// The methods whose path ends with `wanted`, in order of their paths; an exact path wins alone.
+    /// The methods whose path ends with `wanted`, in order of their paths.
     fn find_method(&self, wanted: &str) -> Vec<&Method> {
         let wanted = wanted.trim_start_matches('/');
         let fits = |method: &&Method| {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use crate::{
+    contract::Surface,
     explain::{span, user},
     policy::{Call, Policy},
 };
@@ -68,10 +69,11 @@ fn edges(policy: &Policy) -> BTreeMap<(&str, &str), String> {
 
 /// What a picture calls the service: its name without the package, or the surface.
 fn short(call: &Call) -> &str {
-    match call.method.service.as_ref() {
-        "grpc.health.v1.Health" => "health",
-        service if service.starts_with("grpc.reflection.") => "reflection",
-        service => service.rsplit('.').next().unwrap_or(service),
+    let service = call.method.service.as_ref();
+    match Surface::of(service) {
+        Some(Surface::Health) => "health",
+        Some(Surface::Reflection) => "reflection",
+        None => service.rsplit('.').next().unwrap_or(service),
     }
 }
 

@@ -70,7 +70,7 @@ fn ingress(policy: &Policy, workload: &Workload) -> Vec<Flow> {
         flows.push(Flow { comment: comment.to_owned(), peers, ports: vec![("TCP", port)] });
     };
     if let Some(grpc) = &workload.grpc {
-        let callers = partners(policy, |call| (*call.callee == *workload.name).then_some(&call.caller));
+        let callers = callers(policy, workload);
         if !callers.is_empty() {
             allow("gRPC, from its callers", callers, grpc.port);
         }
@@ -115,15 +115,12 @@ fn egress(policy: &Policy, workload: &Workload) -> Vec<Flow> {
     flows
 }
 
-/// Both ends of the calls for which `other` answers a name, each once, in the order of the file's workloads.
-fn partners<'p>(
-    policy: &'p Policy,
-    other: impl Fn(&'p Call) -> Option<&'p std::sync::Arc<str>>,
-) -> Vec<Peer> {
-    let named: std::collections::BTreeSet<&str> =
-        policy.calls().iter().filter_map(other).map(AsRef::as_ref).collect();
-    let in_order = policy.workloads().iter().filter(|workload| named.contains(workload.name.as_ref()));
-    in_order.map(|workload| pods(policy, &workload.name)).collect()
+/// Who calls the workload over gRPC, each once, in the order of the file.
+fn callers(policy: &Policy, workload: &Workload) -> Vec<Peer> {
+    let calls = |caller: &&Workload| {
+        policy.calls().iter().any(|call| call.caller == caller.name && call.callee == workload.name)
+    };
+    policy.workloads().iter().filter(calls).map(|caller| pods(policy, &caller.name)).collect()
 }
 
 fn resource_egress(resource: &Resource) -> Flow {
