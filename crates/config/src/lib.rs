@@ -4,10 +4,12 @@
 //! can list it, and every fault, so that the operator mends all of them in one go. A secret never appears in an error,
 //! in the effective configuration or in `Debug` output.
 
+mod follow;
 mod reader;
 mod secret;
 mod units;
 
+pub use follow::follow;
 pub use reader::{Effective, Fault, Faults, Reader, Reported, Setting};
 pub use secret::Secret;
 pub use units::Seconds;

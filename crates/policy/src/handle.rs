@@ -1,8 +1,7 @@
 //! The policy in force, swapped while calls go on.
 //!
-//! The file is polled by content, not by time stamp or inode: a ConfigMap changes by swapping the `..data` link above
-//! the file, an editor by renaming over it, and both keep the path. A version that is refused is counted and logged
-//! once, and the one in force stays; so does it when the file is gone. A policy cannot change the trust domain or the
+//! A version of the file that is refused is counted and logged once, and the one in force stays; so does it when the
+//! file is gone. A policy cannot change the trust domain or the
 //! namespace of a running process, because its certificate could not follow.
 
 use std::{
@@ -15,7 +14,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use tokio::{sync::watch, time::MissedTickBehavior};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Faults, Policy, yaml::MAX_BYTES};
@@ -109,27 +108,16 @@ impl PolicyHandle {
         faults
     }
 
-    /// Follows the file at `path` until `stop`, looking at it each `every`.
-    ///
-    /// What is found counts when two looks in a row find it, so that a file which is just being written in place does
-    /// not come into force by halves.
+    /// Follows the file at `path` until `stop`, looking at it each `every`, as [`mesh_config::follow`] does.
     pub async fn watch(self, path: PathBuf, every: Duration, stop: CancellationToken) {
         let mut taken: Result<String, String> = Ok(self.load().source().to_owned());
-        let mut candidate = None;
-        let mut ticks = tokio::time::interval(every.max(Duration::from_millis(1)));
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            let found = read(&path).await;
-            if found == taken {
-                candidate = None;
-            } else if candidate.as_ref() == Some(&found) {
-                self.take(&found);
-                taken = found;
-                candidate = None;
-            } else {
-                candidate = Some(found);
+        let news = |found: &Result<String, String>| {
+            if *found != taken {
+                self.take(found);
+                taken.clone_from(found);
             }
-        }
+        };
+        mesh_config::follow(every, stop, || read(&path), news).await;
     }
 
     /// Takes what was found in the file. A version that is in force already is no news, but ends a refusal.

@@ -1,14 +1,11 @@
-//! Follows the material's files and reloads what changed.
-//!
-//! Polls the content instead of waiting for file events: that is right for a Kubernetes volume (which swaps a link), for a
-//! plain copy and for network file systems alike. Never gives up, and reports each bad version once.
+//! Follows the material's files and reloads what changed. Never gives up, and reports each bad version once.
 
 use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -16,53 +13,37 @@ use super::{
     material::{Files, Material},
 };
 
-/// The shortest interval between two polls.
-const SHORTEST: Duration = Duration::from_millis(10);
-
 impl Tls {
-    /// Looks at the files in `dir` every `every` (half a second is usual) until `stop`, and reloads when their content
-    /// changed. What is found counts when two looks in a row find it, so that files which are just being written do not
-    /// come into force by halves.
+    /// Looks at the files in `dir` every `every` (half a second is usual) until `stop`, as [`mesh_config::follow`] does,
+    /// and reloads when their content changed.
     ///
-    /// A version that is refused (torn, of another identity, not yet valid…) is tried again at each poll, because time
+    /// A version that is refused (torn, of another identity, not yet valid…) is tried again at each look, because time
     /// alone may make it good, but it is counted and logged once.
     pub async fn watch(self, dir: PathBuf, every: Duration, stop: CancellationToken) {
-        let mut ticks = interval(every.max(SHORTEST));
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut last, mut seen) = (None, Seen::Nothing);
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                _ = ticks.tick() => {
-                    let path = dir.clone();
-                    // A failure to join: the runtime is shutting down.
-                    let Ok(found) = tokio::task::spawn_blocking(move || Files::read(&path)).await else { return };
-                    let digest = found.as_ref().ok().map(Files::digest);
-                    if last.replace(digest) == Some(digest) {
-                        seen = self.take(&dir, found, digest, seen);
-                    }
-                }
-            }
-        }
+        let mut last = None;
+        mesh_config::follow(every, stop, || Found::in_dir(&dir), |found| self.take(&dir, found, &mut last))
+            .await;
     }
 
-    /// Takes what was found twice.
-    fn take(&self, dir: &Path, found: Result<Files, TlsError>, digest: Digest, seen: Seen) -> Seen {
-        if digest.is_some_and(|digest| seen == Seen::Good(digest)) {
-            return seen;
+    /// Takes what was found; `last` is what was taken before, and whether it was good.
+    fn take(&self, dir: &Path, found: &Found, last: &mut Option<(Digest, bool)>) {
+        let digest = found.digest();
+        if *last == Some((digest, true)) {
+            return;
         }
-        let outcome = found.and_then(|files| files.parse()).and_then(|material| self.replace_by(material));
-        match (outcome, digest) {
-            (Ok(()), Some(digest)) => Seen::Good(digest),
-            (Ok(()), None) => Seen::Nothing,
-            (Err(error), digest) => {
-                if seen != Seen::Bad(digest) {
-                    self.count("refused");
-                    tracing::warn!(%error, dir = %dir.display(), "new TLS material refused; the old one stays");
-                }
-                Seen::Bad(digest)
+        let refusal = match &found.0 {
+            Ok(files) => {
+                files.parse().and_then(|new| self.replace_by(new)).err().map(|error| error.to_string())
             }
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(error) = &refusal
+            && *last != Some((digest, false))
+        {
+            self.count("refused");
+            tracing::warn!(error, dir = %dir.display(), "new TLS material refused; the old one stays");
         }
+        *last = Some((digest, refusal.is_none()));
     }
 
     fn replace_by(&self, material: Material) -> Result<(), TlsError> {
@@ -77,10 +58,24 @@ impl Tls {
 /// A version of the files; `None` when they could not be read.
 type Digest = Option<[u8; 32]>;
 
-/// The last version that was taken.
-#[derive(PartialEq)]
-enum Seen {
-    Nothing,
-    Good([u8; 32]),
-    Bad(Digest),
+/// What one look found. Equal content is equal, and so is any trouble in reading.
+struct Found(Result<Files, TlsError>);
+
+impl Found {
+    async fn in_dir(dir: &Path) -> Self {
+        let path = dir.to_owned();
+        let read = spawn_blocking(move || Files::read(&path)).await;
+        // A failure to join: the runtime is shutting down.
+        Self(read.unwrap_or_else(|gone| Err(TlsError::Read { path: dir.to_owned(), source: gone.into() })))
+    }
+
+    fn digest(&self) -> Digest {
+        self.0.as_ref().ok().map(Files::digest)
+    }
+}
+
+impl PartialEq for Found {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest() == other.digest()
+    }
 }
