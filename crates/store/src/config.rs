@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use mesh_config::{Reader, Reported, Seconds, Secret};
+use mesh_config::{Reader, Reported, Seconds};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::statement::LONGEST;
@@ -95,14 +95,6 @@ impl DatabaseUrl {
     #[must_use]
     pub fn is_sqlite(&self) -> bool {
         matches!(self.0, Location::Sqlite(_))
-    }
-}
-
-impl TryFrom<&Secret> for DatabaseUrl {
-    type Error = InvalidUrl;
-
-    fn try_from(secret: &Secret) -> Result<Self, InvalidUrl> {
-        secret.expose().parse()
     }
 }
 

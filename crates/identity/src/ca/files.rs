@@ -3,6 +3,7 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 
@@ -28,11 +29,7 @@ impl Lock {
 
 /// Makes the folder, for the owner only, when it does not exist.
 pub(super) fn create_dir(dir: &Path) -> Result<(), CaError> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir).map_err(failed("create the folder", dir))
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed("create the folder", dir))
 }
 
 pub(super) fn read_optional(path: &Path) -> Result<Option<Vec<u8>>, CaError> {
@@ -49,7 +46,8 @@ pub(super) fn write(path: &Path, bytes: &[u8], secret: bool) -> Result<(), CaErr
     name.push(format!(".{:016x}.tmp", ::rand::random::<u64>()));
     let temporary = path.with_file_name(name);
     let attempt = || {
-        let mut file = open_new(&temporary, if secret { 0o600 } else { 0o644 })?;
+        let mode = if secret { 0o600 } else { 0o644 };
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temporary, path)
@@ -63,26 +61,12 @@ pub(super) fn write(path: &Path, bytes: &[u8], secret: bool) -> Result<(), CaErr
 
 /// Takes a key file that others may read away from them.
 pub(super) fn restrict(path: &Path) -> Result<(), CaError> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = fs::metadata(path).map_err(failed("read", path))?.permissions().mode();
-        if mode & 0o077 != 0 {
-            tracing::warn!(path = %path.display(), "others could read the CA's key; it is now the owner's only");
-            fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed("restrict", path))?;
-        }
+    let mode = fs::metadata(path).map_err(failed("read", path))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        tracing::warn!(path = %path.display(), "others could read the CA's key; it is now the owner's only");
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed("restrict", path))?;
     }
     Ok(())
-}
-
-fn open_new(path: &Path, mode: u32) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    #[cfg(not(unix))]
-    let _ = mode;
-    options.open(path)
 }
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CaError {

@@ -168,7 +168,7 @@ impl ClientCertVerifier for ClientVerifier {
 }
 
 /// The time of rustls as the standard library's.
-pub(super) fn system_time(now: UnixTime) -> SystemTime {
+fn system_time(now: UnixTime) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(now.as_secs())
 }
 
