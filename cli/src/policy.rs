@@ -7,7 +7,7 @@ use std::{
 
 use clap::{Args, Subcommand};
 use mesh_error::chain;
-use mesh_policy::{Contract, Policy, render};
+use mesh_policy::{Policy, render};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -46,11 +46,7 @@ pub(crate) struct File {
 
 impl File {
     fn load(&self) -> Result<Policy, String> {
-        let loaded = match &self.path {
-            Some(path) => Policy::load(path, Contract::quipu()),
-            None => Policy::parse("policies/mesh.yaml", quipu::POLICY, Contract::quipu()),
-        };
-        loaded.map_err(|faults| faults.to_string())
+        quipu::policy(self.path.as_deref()).map_err(|faults| faults.to_string())
     }
 }
 

@@ -1,14 +1,13 @@
 //! The certificate authority of a local mesh: one in the data folder, for services and for operators.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use mesh_identity::{DevCa, SpiffeId, Tls};
-use mesh_policy::{Contract, Policy, PolicyHandle};
+use mesh_policy::PolicyHandle;
 
 use super::UpError;
 
@@ -25,12 +24,7 @@ impl Authority {
     /// # Errors
     /// When the policy is faulty or the folder cannot be read or written.
     pub fn open(data: &Path, policy: Option<&Path>) -> Result<Self, UpError> {
-        let policy = match policy {
-            Some(path) => Policy::load(path, Contract::quipu()),
-            None => Policy::parse("policies/mesh.yaml", crate::POLICY, Contract::quipu()),
-        }
-        .map_err(UpError::Policy)?;
-        private_folder(data)?;
+        let policy = crate::policy(policy).map_err(UpError::Policy)?;
         let ca = DevCa::open_or_create(&data.join("ca"), policy.trust_domain()).map_err(UpError::identity)?;
         Ok(Self { ca: Arc::new(ca), policy: PolicyHandle::new(policy) })
     }
@@ -47,7 +41,6 @@ impl Authority {
     /// When the policy knows no such workload or a file cannot be written.
     pub fn write_identity(&self, name: &str, out: &Path, ttl: Duration) -> Result<Vec<PathBuf>, UpError> {
         let issued = self.ca.issue(&self.id(name)?, ttl).map_err(UpError::identity)?;
-        private_folder(out)?;
         issued.write(out, name).map_err(UpError::identity)?;
         Ok([format!("{name}.crt"), format!("{name}.key"), "ca.crt".into()].map(|file| out.join(file)).into())
     }
@@ -74,11 +67,4 @@ impl Authority {
             known: policy.workloads().iter().map(|w| w.name.to_string()).collect::<Vec<_>>().join(", "),
         })
     }
-}
-
-/// A folder that only its owner may enter, because keys lie in it.
-fn private_folder(path: &Path) -> Result<(), UpError> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|source| UpError::Folder { path: path.to_owned(), source })
 }
