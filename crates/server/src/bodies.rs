@@ -1,6 +1,7 @@
 //! Wrappers of bodies: each keeps one promise until the last byte of a call.
 
 mod caught;
+mod fields;
 mod limited;
 mod scoped;
 mod until;

@@ -1,6 +1,7 @@
 //! Texts and how they feel, as JSON.
 
 mod convert;
+mod few;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -23,6 +24,7 @@ pub(crate) struct AnalyzeBody {
 #[serde(deny_unknown_fields)]
 pub(crate) struct BatchBody {
     /// 1 to 256 texts, each of 1 to 10,000 characters.
+    #[serde(deserialize_with = "few::texts")]
     #[schema(min_items = 1, max_items = 256)]
     pub(crate) texts: Vec<String>,
     /// Whether each answer lists the share of each word.

@@ -1,4 +1,5 @@
-//! A request body whose messages are not larger than allowed, checked when the length is announced.
+//! A request body whose messages are not larger than allowed, checked when the length is announced, and have no more fields
+//! than any message of ours, checked while they come.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,10 +10,12 @@ use mesh_error::{Error, Kind};
 use tonic::Status;
 use tonic::body::Body;
 
+use super::fields::{Fields, MOST_FIELDS};
+
 /// A flag and the length, before each message.
 const PREFIX: usize = 5;
 
-/// Refuses a message that announces more bytes than the limit, before any of them is kept.
+/// Refuses a message that announces more bytes than the limit, before any of them is kept, and one with too many fields.
 pub(crate) struct Limited {
     inner: Body,
     limit: usize,
@@ -20,25 +23,31 @@ pub(crate) struct Limited {
     prefix: Vec<u8>,
     /// Bytes of the present message that are still to come.
     left: usize,
+    /// What that message holds so far.
+    fields: Fields,
 }
 
 impl Limited {
     pub(crate) fn new(inner: Body, limit: usize) -> Self {
-        Self { inner, limit, prefix: Vec::with_capacity(PREFIX), left: 0 }
+        Self { inner, limit, prefix: Vec::with_capacity(PREFIX), left: 0, fields: Fields::default() }
     }
 
-    /// Follows the framing; an error when a message is too large.
+    /// Follows the framing; an error when a message is too large or has too many fields. What is compressed is not counted: no
+    /// service of ours takes it.
     fn follow(&mut self, mut data: Bytes) -> Result<(), Error> {
         while data.has_remaining() {
             if self.left > 0 {
-                let taken = self.left.min(data.remaining());
-                data.advance(taken);
-                self.left -= taken;
+                let part = data.split_to(self.left.min(data.len()));
+                self.left -= part.len();
+                if !self.fields.follow(part) {
+                    return Err(too_many());
+                }
                 continue;
             }
             self.prefix.push(data.get_u8());
             if let [_, a, b, c, d] = *self.prefix.as_slice() {
                 self.prefix.clear();
+                self.fields = Fields::default();
                 self.left = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
                 if self.left > self.limit {
                     return Err(too_large(self.limit));
@@ -52,6 +61,11 @@ impl Limited {
 fn too_large(limit: usize) -> Error {
     Error::new(Kind::TooLarge, Kind::TooLarge.default_reason(), "the message is larger than allowed")
         .with_metadata("limit_bytes", limit.to_string())
+}
+
+fn too_many() -> Error {
+    let message = format!("the message has more than {MOST_FIELDS} fields");
+    Error::new(Kind::InvalidArgument, "TOO_MANY_FIELDS", message)
 }
 
 impl http_body::Body for Limited {

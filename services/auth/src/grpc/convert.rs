@@ -109,15 +109,15 @@ pub(super) fn changes(request: pb::UpdateUserRequest) -> Result<(String, Changes
     let mut violations = Violations::new();
     let mut changes = Changes::default();
     let mask = request.update_mask.unwrap_or_default();
-    for path in &mask.paths {
-        match path.as_str() {
-            "roles" => {
-                changes.roles =
-                    violations.check("roles", Roles::parse(request.roles.iter().map(String::as_str)));
-            }
-            "disabled" => changes.disabled = Some(request.disabled),
-            _ => violations.push("update_mask", "may name \"roles\" and \"disabled\" only"),
-        }
+    let names = |name: &str| mask.paths.iter().any(|path| path == name);
+    if names("roles") {
+        changes.roles = violations.check("roles", Roles::parse(request.roles.iter().map(String::as_str)));
+    }
+    if names("disabled") {
+        changes.disabled = Some(request.disabled);
+    }
+    if mask.paths.iter().any(|path| !matches!(path.as_str(), "roles" | "disabled")) {
+        violations.push("update_mask", "may name \"roles\" and \"disabled\" only");
     }
     if mask.paths.is_empty() {
         violations.push("update_mask", "must name \"roles\", \"disabled\" or both");

@@ -27,7 +27,7 @@ impl Batch {
         let bytes: usize = texts.iter().map(String::len).sum();
         let mut faults = Violations::new();
         if texts.is_empty() || texts.len() > MAX_BATCH {
-            faults.push("texts", format!("must hold 1 to {MAX_BATCH} texts, not {}", texts.len()));
+            faults.push("texts", format!("must hold 1 to {MAX_BATCH} texts"));
         }
         if bytes > MAX_BATCH_BYTES {
             faults.push("texts", format!("must hold at most {MAX_BATCH_BYTES} bytes together, not {bytes}"));
