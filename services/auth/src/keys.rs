@@ -8,7 +8,7 @@ mod folder;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use aws_lc_rs::hmac;
@@ -62,6 +62,8 @@ pub(crate) struct KeyRing {
     clock: Arc<dyn Clock>,
     token_life: Duration,
     rotate_after: Duration,
+    /// The keys that the last look at the file found.
+    looked: Mutex<Vec<String>>,
 }
 
 impl KeyRing {
@@ -78,7 +80,7 @@ impl KeyRing {
             KeyStore::Folder(path) => folder::open_or_create(path, clock.now())?,
         };
         let ring = watch::Sender::new(Arc::new(ring));
-        Ok(Self { store, ring, clock, token_life, rotate_after })
+        Ok(Self { store, ring, clock, token_life, rotate_after, looked: Mutex::default() })
     }
 
     /// Signs a token with the key whose turn it is.
@@ -110,12 +112,20 @@ impl KeyRing {
     }
 
     /// To be called now and then: takes changes of the file, or rotates the keys of the folder. What is broken changes
-    /// nothing.
+    /// nothing, and neither does what two looks at the file do not find alike: it may lack the keys still to be written.
     pub(crate) fn tend(&self) -> Result<()> {
         let current = self.current();
         let next = match &self.store {
             KeyStore::Given(_) => return Ok(()),
-            KeyStore::File(path) => parse(folder::read_secret(path)?.expose())?,
+            KeyStore::File(path) => {
+                let found = parse(folder::read_secret(path)?.expose())?;
+                let kids: Vec<String> = found.kids().into_iter().map(str::to_owned).collect();
+                let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+                if std::mem::replace(&mut *looked, kids.clone()) != kids {
+                    return Ok(());
+                }
+                found
+            }
             KeyStore::Folder(path) => {
                 let now = self.clock.now();
                 let mut ring = Ring::clone(&current);

@@ -18,7 +18,7 @@ use crate::store::{Limits, Store};
 /// Of the database's answer, which readiness hangs on.
 const PING: Duration = Duration::from_secs(2);
 /// Of the signing keys: a key that is replaced in haste counts soon.
-const KEYS: Duration = Duration::from_secs(5);
+const KEYS: Duration = Duration::from_secs(2);
 /// Of expired rows.
 const SWEEP: Duration = Duration::from_secs(30);
 /// Batches in one round, so that a backlog does not keep the database busy.

@@ -91,13 +91,19 @@ fn a_file_is_read_again_and_a_broken_one_changes_nothing() {
 
     std::fs::write(file.path(), format!("{old}{new}")).unwrap();
     ring.tend().unwrap();
+    assert_eq!(published(&ring).len(), 1, "it may not be whole yet");
+    ring.tend().unwrap();
     assert_eq!((signer(&ring), published(&ring).len()), (first.clone(), 2));
 
     std::fs::write(file.path(), "-----BEGIN PRIV").unwrap();
     assert!(ring.tend().is_err());
     assert_eq!((signer(&ring), published(&ring).len()), (first.clone(), 2));
 
+    std::fs::write(file.path(), &new).unwrap();
+    ring.tend().unwrap();
     std::fs::write(file.path(), format!("{new}{old}")).unwrap();
+    ring.tend().unwrap();
+    assert_eq!((signer(&ring), published(&ring).len()), (first.clone(), 2));
     ring.tend().unwrap();
     assert_ne!(signer(&ring), first);
     assert_eq!(published(&ring).len(), 2);
