@@ -17,6 +17,14 @@ use crate::service::Rules;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
+// What counts where nothing else was said.
+const KEY_LIFE: Duration = Duration::from_secs(30 * 24 * 3_600);
+const ACCESS_LIFE: Duration = Duration::from_secs(600);
+const SESSION_IDLE: Duration = Duration::from_secs(30 * 24 * 3_600);
+const SESSION_LIFE: Duration = Duration::from_secs(90 * 24 * 3_600);
+const AUDIT_LIFE: Duration = Duration::from_secs(180 * 24 * 3_600);
+const SOURCE_FAILURES: u32 = 100;
+
 /// Settings of the service.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -82,15 +90,15 @@ impl Config {
             listen,
             store,
             keys,
-            key_life: 30 * DAY,
+            key_life: KEY_LIFE,
             hashing: HashSettings::default(),
             admin,
             profile: Profile::default(),
-            access_life: Duration::from_secs(600),
-            session_idle: 30 * DAY,
-            session_life: 90 * DAY,
-            audit_life: 180 * DAY,
-            source_failures: 100,
+            access_life: ACCESS_LIFE,
+            session_idle: SESSION_IDLE,
+            session_life: SESSION_LIFE,
+            audit_life: AUDIT_LIFE,
+            source_failures: SOURCE_FAILURES,
         }
     }
 
@@ -104,23 +112,22 @@ impl Config {
         let store = StoreConfig::read(reader);
         let keys = read_keys(reader);
         let key_life =
-            span(reader, "QUIPU_AUTH_KEY_LIFE", 30 * DAY, "how long a key of QUIPU_AUTH_KEY_DIR signs");
+            span(reader, "QUIPU_AUTH_KEY_LIFE", KEY_LIFE, "how long a key of QUIPU_AUTH_KEY_DIR signs");
         let hashing = read_hashing(reader);
         let admin = read_admin(reader);
         let profile = Profile::read(reader);
-        let access =
-            span(reader, "QUIPU_AUTH_ACCESS_LIFE", Duration::from_secs(600), "life of an access token");
+        let access = span(reader, "QUIPU_AUTH_ACCESS_LIFE", ACCESS_LIFE, "life of an access token");
         let access = access.and_then(|life| {
             let valid = if life <= Duration::from_secs(3_600) { Ok(life) } else { Err("must be at most 1h") };
             reader.check("QUIPU_AUTH_ACCESS_LIFE", valid)
         });
         let idle =
-            span(reader, "QUIPU_AUTH_SESSION_IDLE", 30 * DAY, "life of a session that is not refreshed");
-        let life = span(reader, "QUIPU_AUTH_SESSION_LIFE", 90 * DAY, "life of a session in all");
-        let audit = span(reader, "QUIPU_AUTH_AUDIT_LIFE", 180 * DAY, "how long audit records are kept");
+            span(reader, "QUIPU_AUTH_SESSION_IDLE", SESSION_IDLE, "life of a session that is not refreshed");
+        let life = span(reader, "QUIPU_AUTH_SESSION_LIFE", SESSION_LIFE, "life of a session in all");
+        let audit = span(reader, "QUIPU_AUTH_AUDIT_LIFE", AUDIT_LIFE, "how long audit records are kept");
         let failures = reader.or(
             "QUIPU_AUTH_SOURCE_FAILURES",
-            100_u32,
+            SOURCE_FAILURES,
             "failed sign-ins an hour from one address before it waits",
         );
         Ok(Self {

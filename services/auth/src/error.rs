@@ -1,9 +1,11 @@
-//! How the service fails, and what of it the caller learns.
+//! How the service fails. The texts are what the caller reads.
 
 use std::time::Duration;
 
 use mesh_error::{BoxError, Error, Kind, Violation};
 use mesh_store::StoreError;
+
+use crate::domain::api_key::MOST_KEYS;
 
 /// A failure of the service.
 #[derive(Debug, thiserror::Error)]
@@ -23,14 +25,14 @@ pub(crate) enum AuthError {
     /// An access token that is not good.
     #[error("the access token is not valid")]
     InvalidToken(#[source] mesh_identity::TokenError),
-    /// The account of a good token is gone, or its session ended.
-    #[error("the session has ended")]
+    /// The account of a good token is gone, or its session ended; answered as a token that is not good.
+    #[error("the access token is not valid")]
     SessionEnded,
     /// Registration of an address that has an account.
     #[error("an account with this e-mail address exists")]
     EmailTaken,
     /// Too many failures.
-    #[error("too many attempts")]
+    #[error("too many attempts; wait")]
     Throttled(Duration),
     /// The hashing pool is full.
     #[error("too many sign-ins at once")]
@@ -39,10 +41,10 @@ pub(crate) enum AuthError {
     #[error("{0} not found")]
     NotFound(&'static str),
     /// More scopes were asked for than the credential has.
-    #[error("more scopes than the credential has")]
+    #[error("a scope is not among those of the credential")]
     ScopeNotGranted,
     /// The user has as many keys as one may have.
-    #[error("too many API keys")]
+    #[error("an account may have {} API keys", MOST_KEYS)]
     TooManyKeys,
     /// Nobody would be left to administer.
     #[error("the last administrator must stay")]
@@ -89,44 +91,25 @@ impl AuthError {
 
 impl From<AuthError> for Error {
     fn from(error: AuthError) -> Self {
+        let message = error.to_string();
         match error {
             AuthError::Invalid(violations) => Self::invalid(violations),
-            AuthError::InvalidCredentials => {
-                Self::unauthenticated("INVALID_CREDENTIALS", "wrong e-mail address or password")
-            }
-            AuthError::InvalidRefreshToken => {
-                Self::unauthenticated("INVALID_REFRESH_TOKEN", "the refresh token is not valid")
-            }
-            AuthError::InvalidApiKey => Self::unauthenticated("INVALID_API_KEY", "the API key is not valid"),
+            AuthError::InvalidCredentials => Self::unauthenticated("INVALID_CREDENTIALS", message),
+            AuthError::InvalidRefreshToken => Self::unauthenticated("INVALID_REFRESH_TOKEN", message),
+            AuthError::InvalidApiKey => Self::unauthenticated("INVALID_API_KEY", message),
             AuthError::InvalidToken(error) => error.into(),
-            AuthError::SessionEnded => {
-                Self::unauthenticated("INVALID_TOKEN", "the access token is not valid")
-            }
-            AuthError::EmailTaken => {
-                Self::new(Kind::AlreadyExists, "EMAIL_TAKEN", "an account with this e-mail address exists")
-            }
+            AuthError::SessionEnded => Self::unauthenticated("INVALID_TOKEN", message),
+            AuthError::EmailTaken => Self::new(Kind::AlreadyExists, "EMAIL_TAKEN", message),
             AuthError::Throttled(wait) => {
                 // To the second: the exact figure tells a guesser nothing useful, and people read it.
                 let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-                Self::exhausted(
-                    "TOO_MANY_ATTEMPTS",
-                    "too many attempts; wait",
-                    Duration::from_secs(seconds.max(1)),
-                )
+                Self::exhausted("TOO_MANY_ATTEMPTS", message, Duration::from_secs(seconds.max(1)))
             }
-            AuthError::Overloaded => {
-                Self::exhausted("HASHING_POOL_FULL", "too many sign-ins at once", Duration::from_secs(1))
-            }
+            AuthError::Overloaded => Self::exhausted("HASHING_POOL_FULL", message, Duration::from_secs(1)),
             AuthError::NotFound(what) => Self::not_found(what),
-            AuthError::ScopeNotGranted => {
-                Self::denied("SCOPE_NOT_GRANTED", "a scope is not among those of the credential")
-            }
-            AuthError::TooManyKeys => {
-                Self::new(Kind::FailedPrecondition, "TOO_MANY_API_KEYS", "an account may have 100 API keys")
-            }
-            AuthError::LastAdmin => {
-                Self::new(Kind::FailedPrecondition, "LAST_ADMIN", "the last administrator must stay")
-            }
+            AuthError::ScopeNotGranted => Self::denied("SCOPE_NOT_GRANTED", message),
+            AuthError::TooManyKeys => Self::new(Kind::FailedPrecondition, "TOO_MANY_API_KEYS", message),
+            AuthError::LastAdmin => Self::new(Kind::FailedPrecondition, "LAST_ADMIN", message),
             AuthError::Store(error) => error.into(),
             AuthError::Internal(error) => Self::internal(error),
         }

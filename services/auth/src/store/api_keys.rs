@@ -41,17 +41,21 @@ impl ApiKey {
     }
 }
 
+/// All that a key has, `FROM` the table, and what follows.
+macro_rules! select_key {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, user_id, name, secret_hash, scopes, created_at, expires_at, last_used_at FROM api_keys ",
+            $rest
+        )
+    };
+}
+
 impl Store {
     /// A key.
     pub(crate) async fn api_key(&self, id: &str) -> Result<Option<ApiKey>> {
         on!(self.db.read(), "SELECT api_keys", |e| {
-            sqlx::query_as(
-                "SELECT id, user_id, name, secret_hash, scopes, created_at, expires_at, last_used_at
-                 FROM api_keys WHERE id = $1",
-            )
-            .bind(id)
-            .fetch_optional(e)
-            .await
+            sqlx::query_as(select_key!("WHERE id = $1")).bind(id).fetch_optional(e).await
         })
     }
 
@@ -65,11 +69,10 @@ impl Store {
         let newest = Position::newest();
         let after = after.unwrap_or(&newest);
         on!(self.db.read(), "SELECT api_keys", |e| {
-            sqlx::query_as(
-                "SELECT id, user_id, name, secret_hash, scopes, created_at, expires_at, last_used_at
-                 FROM api_keys WHERE user_id = $1 AND (created_at, id) < ($2, $3)
-                 ORDER BY created_at DESC, id DESC LIMIT $4",
-            )
+            sqlx::query_as(select_key!(
+                "WHERE user_id = $1 AND (created_at, id) < ($2, $3)
+                 ORDER BY created_at DESC, id DESC LIMIT $4"
+            ))
             .bind(user_id)
             .bind(after.created_at)
             .bind(&after.id)

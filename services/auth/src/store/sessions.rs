@@ -61,18 +61,22 @@ pub(crate) struct Rotation<'a> {
     pub(crate) expires_at: DateTime<Utc>,
 }
 
+/// All that a session has, `FROM` the table, and what follows.
+macro_rules! select_session {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, user_id, current_hash, previous_hash, rotated_at, created_at, last_used_at, expires_at,
+                    address, user_agent FROM sessions ",
+            $rest
+        )
+    };
+}
+
 impl Store {
     /// A session.
     pub(crate) async fn session(&self, id: &str) -> Result<Option<Session>> {
         on!(self.db.read(), "SELECT sessions", |e| {
-            sqlx::query_as(
-                "SELECT id, user_id, current_hash, previous_hash, rotated_at, created_at, last_used_at, expires_at,
-                        address, user_agent
-                 FROM sessions WHERE id = $1",
-            )
-            .bind(id)
-            .fetch_optional(e)
-            .await
+            sqlx::query_as(select_session!("WHERE id = $1")).bind(id).fetch_optional(e).await
         })
     }
 
@@ -87,12 +91,10 @@ impl Store {
         let newest = Position::newest();
         let after = after.unwrap_or(&newest);
         on!(self.db.read(), "SELECT sessions", |e| {
-            sqlx::query_as(
-                "SELECT id, user_id, current_hash, previous_hash, rotated_at, created_at, last_used_at, expires_at,
-                        address, user_agent
-                 FROM sessions WHERE user_id = $1 AND expires_at > $2 AND (created_at, id) < ($3, $4)
-                 ORDER BY created_at DESC, id DESC LIMIT $5",
-            )
+            sqlx::query_as(select_session!(
+                "WHERE user_id = $1 AND expires_at > $2 AND (created_at, id) < ($3, $4)
+                 ORDER BY created_at DESC, id DESC LIMIT $5"
+            ))
             .bind(user_id)
             .bind(now)
             .bind(after.created_at)

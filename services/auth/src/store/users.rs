@@ -38,30 +38,28 @@ impl User {
     }
 }
 
+/// All that an account has, `FROM` the table, and what follows.
+macro_rules! select_user {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, email, display_name, password_hash, roles, disabled, revoked_at, created_at FROM users ",
+            $rest
+        )
+    };
+}
+
 impl Store {
     /// The account of an address.
     pub(crate) async fn user_by_email(&self, email: &Email) -> Result<Option<User>> {
         on!(self.db.read(), "SELECT users", |e| {
-            sqlx::query_as(
-                "SELECT id, email, display_name, password_hash, roles, disabled, revoked_at, created_at
-                 FROM users WHERE email = $1",
-            )
-            .bind(email.as_str())
-            .fetch_optional(e)
-            .await
+            sqlx::query_as(select_user!("WHERE email = $1")).bind(email.as_str()).fetch_optional(e).await
         })
     }
 
     /// The account with an id.
     pub(crate) async fn user(&self, id: &str) -> Result<Option<User>> {
         on!(self.db.read(), "SELECT users", |e| {
-            sqlx::query_as(
-                "SELECT id, email, display_name, password_hash, roles, disabled, revoked_at, created_at
-                 FROM users WHERE id = $1",
-            )
-            .bind(id)
-            .fetch_optional(e)
-            .await
+            sqlx::query_as(select_user!("WHERE id = $1")).bind(id).fetch_optional(e).await
         })
     }
 
@@ -70,10 +68,9 @@ impl Store {
         let newest = Position::newest();
         let after = after.unwrap_or(&newest);
         on!(self.db.read(), "SELECT users", |e| {
-            sqlx::query_as(
-                "SELECT id, email, display_name, password_hash, roles, disabled, revoked_at, created_at
-                 FROM users WHERE (created_at, id) < ($1, $2) ORDER BY created_at DESC, id DESC LIMIT $3",
-            )
+            sqlx::query_as(select_user!(
+                "WHERE (created_at, id) < ($1, $2) ORDER BY created_at DESC, id DESC LIMIT $3"
+            ))
             .bind(after.created_at)
             .bind(&after.id)
             .bind(limit)
@@ -172,13 +169,7 @@ pub(crate) async fn lock_for_admin(tx: &mut Tx, id: &str) -> Result<Option<User>
             .map(|_| ())
     })?;
     on!(tx.conn(), "SELECT users", |e| {
-        sqlx::query_as(
-            "SELECT id, email, display_name, password_hash, roles, disabled, revoked_at, created_at
-             FROM users WHERE id = $1",
-        )
-        .bind(id)
-        .fetch_optional(e)
-        .await
+        sqlx::query_as(select_user!("WHERE id = $1")).bind(id).fetch_optional(e).await
     })
 }
 
