@@ -77,12 +77,10 @@ impl Engine {
         let bytes: usize = texts.iter().map(|text| text.as_str().len()).sum();
         let (model, fallback, explain) = (ask.model.clone(), self.models.fallback().clone(), ask.explain);
         let done = if bytes <= model.inline_bytes() {
-            if ask.deadline.is_some_and(Deadline::is_expired) {
-                return Err(PoolFault::Expired.into());
-            }
-            answer_all(&model, &fallback, &texts, explain)
+            let is_over = || ask.deadline.is_some_and(Deadline::is_expired);
+            answer_all(&model, &fallback, &texts, explain, is_over).ok_or(PoolFault::Expired)?
         } else {
-            let job = move |call: &Call| answer_while(call, &model, &fallback, &texts, explain);
+            let job = move |call: &Call| answer_all(&model, &fallback, &texts, explain, || call.is_over());
             let done = self.pool.run(ask.deadline, ask.entry, job).await;
             metrics::pool(&done, self.pool.busy());
             done?
@@ -92,33 +90,15 @@ impl Engine {
 }
 
 /// `None` when the call was over before all texts were answered.
-fn answer_while(
-    call: &Call,
-    model: &SharedModel,
-    fallback: &SharedModel,
-    texts: &[Text],
-    explain: bool,
-) -> Option<Result<Vec<Answer>, ModelError>> {
-    let mut answers = Vec::with_capacity(texts.len());
-    for text in texts {
-        if call.is_over() {
-            return None;
-        }
-        match answer(model, fallback, text, explain) {
-            Ok(answer) => answers.push(answer),
-            Err(fault) => return Some(Err(fault)),
-        }
-    }
-    Some(Ok(answers))
-}
-
 fn answer_all(
     model: &SharedModel,
     fallback: &SharedModel,
     texts: &[Text],
     explain: bool,
-) -> Result<Vec<Answer>, ModelError> {
-    texts.iter().map(|text| answer(model, fallback, text, explain)).collect()
+    is_over: impl Fn() -> bool,
+) -> Option<Result<Vec<Answer>, ModelError>> {
+    let next = |text| (!is_over()).then(|| answer(model, fallback, text, explain));
+    texts.iter().map(next).collect()
 }
 
 /// A model that fails at run time is stood in for by the embedded one; the answer names who gave it.
