@@ -11,7 +11,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustls_pki_types::CertificateDer;
 use x509_parser::{
     certificate::X509Certificate,
-    extensions::{ExtendedKeyUsage, GeneralName, KeyUsage, ParsedExtension, SubjectAlternativeName},
+    extensions::{
+        ExtendedKeyUsage, GeneralName, KeyUsage, ParsedExtension, SubjectAlternativeName, X509Extension,
+    },
     prelude::FromDer,
     time::ASN1Time,
     x509::X509Version,
@@ -203,7 +205,7 @@ impl<'a> Rules<'a> {
                 }
                 _ => continue,
             }
-            if !der::is_strict(extension.value) {
+            if !is_in_form(extension) {
                 return Err(SvidError::Malformed("an extension is not in the form of DER"));
             }
         }
@@ -249,6 +251,15 @@ impl<'a> Rules<'a> {
             [uri] => Ok(uri.parse()?),
             uris => Err(SvidError::UriCount(uris.len())),
         }
+    }
+}
+
+/// Whether an extension that is understood has one reading only.
+fn is_in_form(extension: &X509Extension<'_>) -> bool {
+    match extension.parsed_extension() {
+        ParsedExtension::KeyUsage(_) => der::is_one(extension.value, der::BIT_STRING),
+        ParsedExtension::SubjectAlternativeName(_) if !der::are_names(extension.value) => false,
+        _ => der::is_one(extension.value, der::SEQUENCE),
     }
 }
 
