@@ -325,6 +325,12 @@ impl ProcessMesh {
         process.wait_until_ready().await;
     }
 
+    /// Where Redis is, when there is one.
+    #[must_use]
+    pub fn redis_url(&self) -> Option<String> {
+        self.redis.as_ref().map(Redis::url)
+    }
+
     /// The folder of certificates, policy, keys and logs.
     #[must_use]
     pub fn folder(&self) -> &Path {

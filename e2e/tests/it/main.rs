@@ -4,4 +4,3 @@ mod forbidden;
 mod identity;
 mod journey;
 mod processes;
-mod tokens;
