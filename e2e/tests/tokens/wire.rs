@@ -166,6 +166,7 @@ impl Wire {
             return Ok(sender.clone());
         }
         let tcp = TcpStream::connect(self.address).await?;
+        tcp.set_nodelay(true)?;
         let name = rustls::pki_types::ServerName::try_from("mesh.invalid")?;
         let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await?;
         let (sender, connection) =
