@@ -1,5 +1,6 @@
 //! Certificates that no honest authority issues.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use mesh_identity::Material;
@@ -7,8 +8,9 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, SanType,
 };
-use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -117,12 +119,30 @@ impl Forged {
     /// # Errors
     /// When the PEM cannot be read.
     pub fn client_config(&self) -> Result<ClientConfig> {
+        let mut config = unverified()?.with_client_cert_resolver(self.resolver()?);
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(config)
+    }
+
+    /// A server that presents the leaf without any check of its own and asks its clients for nothing.
+    ///
+    /// # Errors
+    /// When the PEM cannot be read.
+    pub fn server_config(&self) -> Result<ServerConfig> {
+        let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])?;
+        let mut config = builder.with_no_client_auth().with_cert_resolver(self.resolver()?);
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(config)
+    }
+
+    /// Presents the chain whatever is in it, where rustls itself would refuse what it cannot parse.
+    fn resolver(&self) -> Result<Arc<SingleCertAndKey>> {
         let chain =
             CertificateDer::pem_slice_iter(self.certificate.as_bytes()).collect::<Result<Vec<_>, _>>()?;
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes())?;
-        let mut config = unverified()?.with_client_auth_cert(chain, key)?;
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        Ok(config)
+        let key = aws_lc_rs::default_provider().key_provider.load_private_key(key)?;
+        Ok(Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key))))
     }
 
     /// A client without any certificate that believes every server.
@@ -139,15 +159,15 @@ impl Forged {
 type Unauthenticated = rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>;
 
 fn unverified() -> Result<Unauthenticated> {
-    let provider = std::sync::Arc::new(aws_lc_rs::default_provider());
+    let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])?;
-    Ok(builder.dangerous().with_custom_certificate_verifier(std::sync::Arc::new(Credulous(provider))))
+    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(Credulous(provider))))
 }
 
 /// Believes every server: an attacker does not care whom it attacks.
 #[derive(Debug)]
-struct Credulous(std::sync::Arc<rustls::crypto::CryptoProvider>);
+struct Credulous(Arc<rustls::crypto::CryptoProvider>);
 
 mod credulous {
     use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};

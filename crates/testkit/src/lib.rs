@@ -7,6 +7,7 @@
 mod child;
 mod forge;
 mod mesh;
+mod odd;
 mod otlp;
 mod postgres;
 mod proxy;
@@ -16,6 +17,7 @@ mod tokens;
 
 pub use forge::{Authority, Forged};
 pub use mesh::TestMesh;
+pub use odd::{CLAIMED, Odd, odd_leaves};
 pub use otlp::{CollectedSpan, OtlpReceiver};
 pub use postgres::{Postgres, PostgresDatabase};
 pub use proxy::{Fault, FaultProxy};

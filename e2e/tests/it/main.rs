@@ -1,6 +1,4 @@
 //! The whole mesh, used as its users use it: over REST, over gRPC as an operator, and by those who may not.
 
-mod forbidden;
-mod identity;
 mod journey;
 mod processes;

@@ -151,13 +151,6 @@ pub(crate) fn extension(oid: &[u64], critical: bool, der: &[u8]) -> CustomExtens
     extension
 }
 
-/// A subject alternative name with one URI of any bytes (fewer than 120).
-pub(crate) fn raw_uri(bytes: &[u8]) -> CustomExtension {
-    let length = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap();
-    let name = [&[0x86, length(bytes)], bytes].concat();
-    extension(&[2, 5, 29, 17], false, &[&[0x30, length(&name)], name.as_slice()].concat())
-}
-
 pub(crate) fn pem(der: &CertificateDer<'_>) -> String {
     use base64::{Engine, engine::general_purpose::STANDARD};
     format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(der))
