@@ -163,16 +163,27 @@ fn fresh_tree(tree: &Path) -> Result<(), String> {
 fn row_fails(tree: &Path, patch: &Path, name: &str) -> Result<bool, String> {
     let (at, patch) = (tree.display().to_string(), patch.display().to_string());
     run_with("git", &["-C", &at, "apply", &patch], &[])?;
-    let id = name.split('-').next().unwrap_or_default();
     let manifest = format!("{at}/Cargo.toml");
     let target = root().join("target/broken/target").display().to_string();
     let env = [("CARGO_TARGET_DIR", target.as_str())];
-    let common = ["--workspace", "--locked", "--quiet", "--manifest-path", &manifest];
+    let common = ["--workspace", "--quiet", "--manifest-path", &manifest];
     run_with("cargo", &[&["build", "--bins"], &common[..]].concat(), &env)?;
+    let prefix = test_prefix(name.split('-').next().unwrap_or_default());
+    let area = area_of(tree, &prefix).ok_or_else(|| format!("no test is named {prefix}…"))?;
     let mut test = [&["test", "--no-fail-fast"], &common[..]].concat();
-    test.extend(AREAS.iter().flat_map(|area| ["--test", area]));
+    test.extend(["--test", area]);
     run_with("cargo", &[&test[..], &["--no-run"]].concat(), &env)?;
-    let prefix = test_prefix(id);
     test.extend(["--", "--test-threads=1", &prefix]);
     Ok(run_with("cargo", &test, &env).is_err())
+}
+
+/// The test binary with the tests of a row, so that no other is linked.
+fn area_of(tree: &Path, prefix: &str) -> Option<&'static str> {
+    let declares =
+        |file: PathBuf| fs::read_to_string(file).is_ok_and(|t| t.contains(&format!("fn {prefix}")));
+    let holds = |area: &&&str| {
+        let files = fs::read_dir(tree.join("e2e/tests").join(area)).into_iter().flatten().flatten();
+        files.map(|file| file.path()).any(declares)
+    };
+    AREAS.iter().find(holds).copied()
 }
