@@ -254,11 +254,10 @@ impl<'a> Rules<'a> {
     }
 }
 
-/// Whether an extension that is understood has one reading only.
+/// Whether an extension that is understood is one element of its type.
 fn is_in_form(extension: &X509Extension<'_>) -> bool {
     match extension.parsed_extension() {
         ParsedExtension::KeyUsage(_) => der::is_one(extension.value, der::BIT_STRING),
-        ParsedExtension::SubjectAlternativeName(_) if !der::are_names(extension.value) => false,
         _ => der::is_one(extension.value, der::SEQUENCE),
     }
 }

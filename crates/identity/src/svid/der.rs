@@ -1,4 +1,5 @@
-//! The one form that DER allows. The certificate parser is more lenient, and what has two forms can be read in two ways.
+//! The one form that DER allows. The certificate parser looks neither at the class of a tag nor at
+//! whether it is said to hold elements.
 
 pub(super) const SEQUENCE: u8 = 0x30;
 pub(super) const BIT_STRING: u8 = 3;
@@ -14,19 +15,6 @@ pub(super) fn is_strict(bytes: &[u8]) -> bool {
 /// Whether `bytes` are one element of this tag, and strict.
 pub(super) fn is_one(bytes: &[u8], tag: u8) -> bool {
     is_strict(bytes) && matches!(element(bytes), Some((found, _, [])) if found == tag)
-}
-
-/// Whether `bytes` are a sequence of names of the kinds of RFC 5280 §4.2.1.6: the parser would also take an object
-/// identifier, whose tag has the same number, for a URI.
-pub(super) fn are_names(bytes: &[u8]) -> bool {
-    let Some((SEQUENCE, mut names, [])) = element(bytes) else { return false };
-    while let Some((tag, _, behind)) = element(names) {
-        if !matches!(tag, 0xa0 | 0x81 | 0x82 | 0xa3 | 0xa4 | 0xa5 | 0x86 | 0x87 | 0x88) {
-            return false;
-        }
-        names = behind;
-    }
-    names.is_empty()
 }
 
 fn are_strict(mut rest: &[u8], depth: usize) -> bool {
@@ -63,23 +51,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_have_the_tags_of_names() {
-        assert!(are_names(&[0x30, 0]) && are_names(&[0x30, 6, 0x86, 1, b'a', 0x82, 1, b'b']));
-        for bad in [
-            &[][..],
-            &[0x10, 0],
-            &[0xb0, 3, 0x86, 1, b'a'],
-            &[0x30, 3, 6, 1, b'a'],
-            &[0x30, 3, 0xa6, 1, b'a'],
-            &[0x30, 3, 0xc6, 1, b'a'],
-            &[0x30, 3, 0x89, 1, b'a'],
-            &[0x30, 2, 0x86, 1],
-            &[0x30, 3, 0x86, 1, b'a', 0],
-        ] {
-            assert!(!are_names(bad), "{bad:x?}");
+    fn one_element_has_its_tag_and_nothing_behind_it() {
+        assert!(is_one(&[3, 2, 7, 0x80], BIT_STRING) && is_one(&[0x30, 3, 0x86, 1, b'a'], SEQUENCE));
+        for bad in [&[][..], &[0x10, 0], &[0xb0, 0], &[0x30, 0, 5, 0], &[0x30, 2, 5, 1]] {
+            assert!(!is_one(bad, SEQUENCE), "{bad:x?}");
         }
-        assert!(is_one(&[3, 2, 7, 0x80], BIT_STRING));
-        assert!(!is_one(&[3, 2, 7, 0x80], SEQUENCE) && !is_one(&[3, 1, 0, 5, 0], BIT_STRING));
     }
 
     #[test]
