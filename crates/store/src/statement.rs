@@ -88,3 +88,13 @@ macro_rules! on {
         .await
     }};
 }
+
+/// Runs a statement that changes rows, as [`on!`](crate::on) does; how many rows it changed.
+///
+/// `execute!(tx.conn(), "DELETE users", sqlx::query("DELETE …").bind(id))`
+#[macro_export]
+macro_rules! execute {
+    ($target:expr, $summary:expr, $query:expr $(,)?) => {
+        $crate::on!($target, $summary, |e| $query.execute(e).await.map(|done| done.rows_affected()))
+    };
+}

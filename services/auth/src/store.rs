@@ -13,7 +13,7 @@ mod sweep;
 pub(crate) mod users;
 
 use chrono::{DateTime, Utc};
-use mesh_store::{Db, StoreError, Tx, on};
+use mesh_store::{Db, StoreError, Tx, execute, on};
 use serde::{Deserialize, Serialize};
 use sqlx::migrate::Migrator;
 
@@ -79,13 +79,14 @@ impl Store {
     pub(crate) async fn root_key(&self, random: &dyn Random) -> Result<Vec<u8>> {
         let mut fresh = [0; 32];
         random.fill(&mut fresh);
-        on!(self.db.write(), "INSERT secrets", |e| {
-            sqlx::query("INSERT INTO secrets (name, value) VALUES ('root', $1) ON CONFLICT (name) DO NOTHING")
-                .bind(fresh.as_slice())
-                .execute(e)
-                .await
-                .map(|_| ())
-        })?;
+        execute!(
+            self.db.write(),
+            "INSERT secrets",
+            sqlx::query(
+                "INSERT INTO secrets (name, value) VALUES ('root', $1) ON CONFLICT (name) DO NOTHING"
+            )
+            .bind(fresh.as_slice())
+        )?;
         on!(self.db.write(), "SELECT secrets", |e| {
             sqlx::query_scalar("SELECT value FROM secrets WHERE name = 'root'").fetch_one(e).await
         })

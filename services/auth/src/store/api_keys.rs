@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use mesh_identity::Scopes;
-use mesh_store::{Tx, on};
+use mesh_store::{Tx, execute, on};
 use sqlx::FromRow;
 
 use super::{Position, Result, Store};
@@ -84,20 +84,22 @@ impl Store {
 
     /// Notes the minute in which a key was used.
     pub(crate) async fn touch_api_key(&self, id: &str, minute: DateTime<Utc>) -> Result<()> {
-        on!(self.db.write(), "UPDATE api_keys", |e| {
+        execute!(
+            self.db.write(),
+            "UPDATE api_keys",
             sqlx::query("UPDATE api_keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)")
-                .bind(id)
-                .bind(minute)
-                .execute(e)
-                .await
-                .map(|_| ())
-        })
+            .bind(id)
+            .bind(minute)
+        )
+        .map(|_| ())
     }
 }
 
 /// Locks a key of a user that has not expired; whether there is one.
 pub(crate) async fn lock(tx: &mut Tx, id: &str, user_id: &str, now: DateTime<Utc>) -> Result<bool> {
-    let rows = on!(tx.conn(), "UPDATE api_keys", |e| {
+    execute!(
+        tx.conn(),
+        "UPDATE api_keys",
         sqlx::query(
             "UPDATE api_keys SET expires_at = expires_at
              WHERE id = $1 AND user_id = $2 AND (expires_at IS NULL OR expires_at > $3)",
@@ -105,11 +107,8 @@ pub(crate) async fn lock(tx: &mut Tx, id: &str, user_id: &str, now: DateTime<Utc
         .bind(id)
         .bind(user_id)
         .bind(now)
-        .execute(e)
-        .await
-        .map(|done| done.rows_affected())
-    })?;
-    Ok(rows == 1)
+    )
+    .map(|rows| rows == 1)
 }
 
 /// Makes a key unless the user has `most`; whether it did. To be called with the user's row locked, so that keys are counted
@@ -124,7 +123,9 @@ pub(crate) async fn insert(tx: &mut Tx, key: &ApiKey, most: i64) -> Result<bool>
     if count >= most {
         return Ok(false);
     }
-    on!(tx.conn(), "INSERT api_keys", |e| {
+    execute!(
+        tx.conn(),
+        "INSERT api_keys",
         sqlx::query(
             "INSERT INTO api_keys (id, user_id, name, secret_hash, scopes, created_at, expires_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -136,21 +137,16 @@ pub(crate) async fn insert(tx: &mut Tx, key: &ApiKey, most: i64) -> Result<bool>
         .bind(&key.scopes)
         .bind(key.created_at)
         .bind(key.expires_at)
-        .execute(e)
-        .await
-        .map(|_| true)
-    })
+    )
+    .map(|_| true)
 }
 
 /// Ends a key of a user; whether there was one.
 pub(crate) async fn delete(tx: &mut Tx, id: &str, user_id: &str) -> Result<bool> {
-    let rows = on!(tx.conn(), "DELETE api_keys", |e| {
-        sqlx::query("DELETE FROM api_keys WHERE id = $1 AND user_id = $2")
-            .bind(id)
-            .bind(user_id)
-            .execute(e)
-            .await
-            .map(|done| done.rows_affected())
-    })?;
-    Ok(rows == 1)
+    execute!(
+        tx.conn(),
+        "DELETE api_keys",
+        sqlx::query("DELETE FROM api_keys WHERE id = $1 AND user_id = $2").bind(id).bind(user_id)
+    )
+    .map(|rows| rows == 1)
 }

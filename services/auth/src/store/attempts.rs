@@ -1,7 +1,7 @@
 //! Sign-in attempts per account.
 
 use chrono::{DateTime, Utc};
-use mesh_store::{Tx, on};
+use mesh_store::{Tx, execute, on};
 use sqlx::FromRow;
 
 use super::{Result, Store};
@@ -41,7 +41,9 @@ impl Store {
         old: Option<&StoredAttempts>,
         new: &Attempts,
     ) -> Result<bool> {
-        let rows = on!(self.db.write(), "UPSERT login_attempts", |e| {
+        execute!(
+            self.db.write(),
+            "UPSERT login_attempts",
             sqlx::query(
                 "INSERT INTO login_attempts (account, window_began, attempts, blocked_until, version)
                  VALUES ($1, $2, $3, $4, 1)
@@ -55,35 +57,31 @@ impl Store {
             .bind(new.count)
             .bind(new.blocked_until)
             .bind(old.map_or(0, |old| old.version))
-            .execute(e)
-            .await
-            .map(|done| done.rows_affected())
-        })?;
-        Ok(rows == 1)
+        )
+        .map(|rows| rows == 1)
     }
 }
 
 /// Forgives an account all its attempts.
 pub(crate) async fn forgive(tx: &mut Tx, account: &[u8]) -> Result<()> {
-    on!(tx.conn(), "DELETE login_attempts", |e| {
-        sqlx::query("DELETE FROM login_attempts WHERE account = $1")
-            .bind(account)
-            .execute(e)
-            .await
-            .map(|_| ())
-    })
+    execute!(
+        tx.conn(),
+        "DELETE login_attempts",
+        sqlx::query("DELETE FROM login_attempts WHERE account = $1").bind(account)
+    )
+    .map(|_| ())
 }
 
 /// Takes back one attempt, the one that succeeded.
 pub(crate) async fn take_back(tx: &mut Tx, account: &[u8]) -> Result<()> {
-    on!(tx.conn(), "UPDATE login_attempts", |e| {
+    execute!(
+        tx.conn(),
+        "UPDATE login_attempts",
         sqlx::query(
             "UPDATE login_attempts SET attempts = attempts - 1, version = version + 1
              WHERE account = $1 AND attempts > 0",
         )
         .bind(account)
-        .execute(e)
-        .await
-        .map(|_| ())
-    })
+    )
+    .map(|_| ())
 }

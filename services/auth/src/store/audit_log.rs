@@ -1,7 +1,7 @@
 //! The audit log. Rows are added and, when they are old enough, swept away; never changed.
 
 use chrono::{DateTime, Utc};
-use mesh_store::{Tx, on};
+use mesh_store::{Tx, execute, on};
 
 use super::{Result, Store};
 use crate::audit::Entry;
@@ -36,7 +36,9 @@ impl Store {
 
 /// Adds a record to the change that it is about.
 pub(crate) async fn insert(tx: &mut Tx, id: &str, entry: &Entry) -> Result<()> {
-    on!(tx.conn(), "INSERT audit_log", |e| {
+    execute!(
+        tx.conn(),
+        "INSERT audit_log",
         sqlx::query(
             "INSERT INTO audit_log (id, at, action, outcome, actor, subject, address, user_agent, trace_id, detail)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -51,8 +53,6 @@ pub(crate) async fn insert(tx: &mut Tx, id: &str, entry: &Entry) -> Result<()> {
         .bind(entry.actor.client.user_agent())
         .bind(&entry.trace_id)
         .bind(&entry.detail)
-        .execute(e)
-        .await
-        .map(|_| ())
-    })
+    )
+    .map(|_| ())
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use mesh_identity::{Revocation, RevokedSubject};
-use mesh_store::{Tx, on};
+use mesh_store::{Tx, execute, on};
 use sqlx::FromRow;
 
 use super::{Result, Store, take_turn};
@@ -66,7 +66,9 @@ pub(crate) async fn insert(
         RevokedSubject::Session(id) => (Some(id), None),
         RevokedSubject::User(id) => (None, Some(id)),
     };
-    on!(tx.conn(), "INSERT revocations", |e| {
+    execute!(
+        tx.conn(),
+        "INSERT revocations",
         sqlx::query(
             "INSERT INTO revocations (cursor, session_id, user_id, revoked_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
         )
@@ -75,8 +77,6 @@ pub(crate) async fn insert(
         .bind(user_id)
         .bind(revoked_at.timestamp())
         .bind(expires_at)
-        .execute(e)
-        .await
-        .map(|_| ())
-    })
+    )
+    .map(|_| ())
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use mesh_store::{Tx, on};
+use mesh_store::{Tx, execute, on};
 use sqlx::FromRow;
 
 use super::{Position, Result, Store};
@@ -108,7 +108,9 @@ impl Store {
 
 /// Spends the good refresh token and puts the next in its place, in one statement: of many that try, one succeeds.
 pub(crate) async fn rotate(tx: &mut Tx, rotation: &Rotation<'_>) -> Result<bool> {
-    let rows = on!(tx.conn(), "UPDATE sessions", |e| {
+    execute!(
+        tx.conn(),
+        "UPDATE sessions",
         sqlx::query(
             "UPDATE sessions
              SET previous_hash = current_hash, current_hash = $3, rotated_at = $4, last_used_at = $4, expires_at = $5
@@ -119,16 +121,15 @@ pub(crate) async fn rotate(tx: &mut Tx, rotation: &Rotation<'_>) -> Result<bool>
         .bind(rotation.next)
         .bind(rotation.now)
         .bind(rotation.expires_at)
-        .execute(e)
-        .await
-        .map(|done| done.rows_affected())
-    })?;
-    Ok(rows == 1)
+    )
+    .map(|rows| rows == 1)
 }
 
 /// Begins a session.
 pub(crate) async fn insert(tx: &mut Tx, session: &Session) -> Result<()> {
-    on!(tx.conn(), "INSERT sessions", |e| {
+    execute!(
+        tx.conn(),
+        "INSERT sessions",
         sqlx::query(
             "INSERT INTO sessions (id, user_id, current_hash, created_at, last_used_at, expires_at, address, user_agent)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -141,36 +142,30 @@ pub(crate) async fn insert(tx: &mut Tx, session: &Session) -> Result<()> {
         .bind(session.expires_at)
         .bind(&session.address)
         .bind(&session.user_agent)
-        .execute(e)
-        .await
-        .map(|_| ())
-    })
+    )
+    .map(|_| ())
 }
 
 /// Locks a session of a user; whether there is one.
 pub(crate) async fn lock(tx: &mut Tx, id: &str, user_id: &str) -> Result<bool> {
-    let rows = on!(tx.conn(), "UPDATE sessions", |e| {
+    execute!(
+        tx.conn(),
+        "UPDATE sessions",
         sqlx::query("UPDATE sessions SET expires_at = expires_at WHERE id = $1 AND user_id = $2")
             .bind(id)
             .bind(user_id)
-            .execute(e)
-            .await
-            .map(|done| done.rows_affected())
-    })?;
-    Ok(rows == 1)
+    )
+    .map(|rows| rows == 1)
 }
 
 /// Ends a session of a user; whether there was one.
 pub(crate) async fn delete(tx: &mut Tx, id: &str, user_id: &str) -> Result<bool> {
-    let rows = on!(tx.conn(), "DELETE sessions", |e| {
-        sqlx::query("DELETE FROM sessions WHERE id = $1 AND user_id = $2")
-            .bind(id)
-            .bind(user_id)
-            .execute(e)
-            .await
-            .map(|done| done.rows_affected())
-    })?;
-    Ok(rows == 1)
+    execute!(
+        tx.conn(),
+        "DELETE sessions",
+        sqlx::query("DELETE FROM sessions WHERE id = $1 AND user_id = $2").bind(id).bind(user_id)
+    )
+    .map(|rows| rows == 1)
 }
 
 /// Ends all sessions of a user but one (empty: all); gives their ids.

@@ -1,7 +1,7 @@
 //! Places from which an account was registered, signed in to or refreshed.
 
 use chrono::{DateTime, Utc};
-use mesh_store::{Tx, on};
+use mesh_store::{Tx, execute, on};
 
 use super::{Result, Store};
 use crate::domain::Source;
@@ -28,7 +28,9 @@ pub(crate) async fn remember(tx: &mut Tx, user_id: &str, source: &Source, now: D
     if !source.is_known() {
         return Ok(());
     }
-    on!(tx.conn(), "UPSERT known_sources", |e| {
+    execute!(
+        tx.conn(),
+        "UPSERT known_sources",
         sqlx::query(
             "INSERT INTO known_sources (user_id, source, last_seen_at) VALUES ($1, $2, $3)
              ON CONFLICT (user_id, source) DO UPDATE SET last_seen_at = excluded.last_seen_at",
@@ -36,11 +38,10 @@ pub(crate) async fn remember(tx: &mut Tx, user_id: &str, source: &Source, now: D
         .bind(user_id)
         .bind(source.as_str())
         .bind(now)
-        .execute(e)
-        .await
-        .map(|_| ())
-    })?;
-    on!(tx.conn(), "DELETE known_sources", |e| {
+    )?;
+    execute!(
+        tx.conn(),
+        "DELETE known_sources",
         sqlx::query(
             "DELETE FROM known_sources WHERE user_id = $1 AND source IN (
                  SELECT source FROM known_sources WHERE user_id = $1
@@ -48,8 +49,6 @@ pub(crate) async fn remember(tx: &mut Tx, user_id: &str, source: &Source, now: D
         )
         .bind(user_id)
         .bind(MOST)
-        .execute(e)
-        .await
-        .map(|_| ())
-    })
+    )
+    .map(|_| ())
 }

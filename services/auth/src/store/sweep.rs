@@ -1,7 +1,7 @@
 //! Deleting what has had its time, in batches that hold no lock for long.
 
 use chrono::{DateTime, Utc};
-use mesh_store::on;
+use mesh_store::execute;
 
 use super::{Result, Store};
 
@@ -21,14 +21,11 @@ macro_rules! sweep {
     ($name:ident, $table:literal, $sql:literal, $limit:ident) => {
         #[doc = concat!("One batch of `", $table, "`; how many rows went.")]
         async fn $name(&self, limits: &Limits) -> Result<u64> {
-            on!(self.db.write(), concat!("DELETE ", $table), |e| {
-                sqlx::query($sql)
-                    .bind(limits.$limit)
-                    .bind(BATCH)
-                    .execute(e)
-                    .await
-                    .map(|done| done.rows_affected())
-            })
+            execute!(
+                self.db.write(),
+                concat!("DELETE ", $table),
+                sqlx::query($sql).bind(limits.$limit).bind(BATCH)
+            )
         }
     };
 }

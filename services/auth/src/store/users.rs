@@ -3,7 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use mesh_store::{Tx, on};
+use mesh_store::{Tx, execute, on};
 use sqlx::FromRow;
 
 use super::{Position, Result, Store, take_turn};
@@ -92,7 +92,9 @@ impl Store {
 
 /// Makes an account; a unique violation says that the address has one.
 pub(crate) async fn insert(tx: &mut Tx, user: &User) -> Result<()> {
-    on!(tx.conn(), "INSERT users", |e| {
+    execute!(
+        tx.conn(),
+        "INSERT users",
         sqlx::query(
             "INSERT INTO users (id, email, display_name, password_hash, roles, is_admin, disabled, revoked_at, created_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -106,31 +108,30 @@ pub(crate) async fn insert(tx: &mut Tx, user: &User) -> Result<()> {
         .bind(user.disabled)
         .bind(user.revoked_at)
         .bind(user.created_at)
-        .execute(e)
-        .await
-        .map(|_| ())
-    })
+    )
+    .map(|_| ())
 }
 
 /// Replaces the hash of a password if it is still the one that was looked at.
 pub(crate) async fn replace_password(tx: &mut Tx, id: &str, old: &str, new: &str) -> Result<bool> {
-    let rows = on!(tx.conn(), "UPDATE users", |e| {
+    execute!(
+        tx.conn(),
+        "UPDATE users",
         sqlx::query("UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2")
             .bind(id)
             .bind(old)
             .bind(new)
-            .execute(e)
-            .await
-            .map(|done| done.rows_affected())
-    })?;
-    Ok(rows == 1)
+    )
+    .map(|rows| rows == 1)
 }
 
 /// Confirms that an account is still the one that was judged: the same password, not disabled, nothing revoked since. In the
 /// same statement its hash is replaced by `hash`. The row stays locked, so whoever changes the account later sees what this
 /// transaction made.
 pub(crate) async fn confirm(tx: &mut Tx, judged: &User, hash: &str) -> Result<bool> {
-    let rows = on!(tx.conn(), "UPDATE users", |e| {
+    execute!(
+        tx.conn(),
+        "UPDATE users",
         sqlx::query(
             "UPDATE users SET password_hash = $4
              WHERE id = $1 AND password_hash = $2 AND revoked_at = $3 AND NOT disabled",
@@ -139,35 +140,28 @@ pub(crate) async fn confirm(tx: &mut Tx, judged: &User, hash: &str) -> Result<bo
         .bind(&judged.password_hash)
         .bind(judged.revoked_at)
         .bind(hash)
-        .execute(e)
-        .await
-        .map(|done| done.rows_affected())
-    })?;
-    Ok(rows == 1)
+    )
+    .map(|rows| rows == 1)
 }
 
 /// Locks the row of an account that may sign in; whether there is one.
 pub(crate) async fn lock_enabled(tx: &mut Tx, id: &str) -> Result<bool> {
-    let rows = on!(tx.conn(), "UPDATE users", |e| {
-        sqlx::query("UPDATE users SET revoked_at = revoked_at WHERE id = $1 AND NOT disabled")
-            .bind(id)
-            .execute(e)
-            .await
-            .map(|done| done.rows_affected())
-    })?;
-    Ok(rows == 1)
+    execute!(
+        tx.conn(),
+        "UPDATE users",
+        sqlx::query("UPDATE users SET revoked_at = revoked_at WHERE id = $1 AND NOT disabled").bind(id)
+    )
+    .map(|rows| rows == 1)
 }
 
 /// The account, locked, in a transaction in which no other administrator can be changed.
 pub(crate) async fn lock_for_admin(tx: &mut Tx, id: &str) -> Result<Option<User>> {
     take_turn(tx, "admins").await?;
-    on!(tx.conn(), "UPDATE users", |e| {
-        sqlx::query("UPDATE users SET revoked_at = revoked_at WHERE id = $1")
-            .bind(id)
-            .execute(e)
-            .await
-            .map(|_| ())
-    })?;
+    execute!(
+        tx.conn(),
+        "UPDATE users",
+        sqlx::query("UPDATE users SET revoked_at = revoked_at WHERE id = $1").bind(id)
+    )?;
     on!(tx.conn(), "SELECT users", |e| {
         sqlx::query_as(select_user!("WHERE id = $1")).bind(id).fetch_optional(e).await
     })
@@ -185,7 +179,9 @@ pub(crate) async fn other_admins(tx: &mut Tx, id: &str) -> Result<i64> {
 
 /// Sets what administrators decide, and the second of the revocation that goes with it.
 pub(crate) async fn update(tx: &mut Tx, user: &User) -> Result<()> {
-    on!(tx.conn(), "UPDATE users", |e| {
+    execute!(
+        tx.conn(),
+        "UPDATE users",
         sqlx::query(
             "UPDATE users SET roles = $2, is_admin = $3, disabled = $4, revoked_at = $5 WHERE id = $1",
         )
@@ -194,10 +190,8 @@ pub(crate) async fn update(tx: &mut Tx, user: &User) -> Result<()> {
         .bind(user.roles.is_admin())
         .bind(user.disabled)
         .bind(user.revoked_at)
-        .execute(e)
-        .await
-        .map(|_| ())
-    })
+    )
+    .map(|_| ())
 }
 
 impl TryFrom<String> for Roles {
