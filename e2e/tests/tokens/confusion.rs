@@ -109,6 +109,10 @@ fn secrets(forger: &Forger) -> Vec<Case> {
         ("the issuer", b"https://auth.quipu.local".to_vec()),
     ];
     let mut cases = Vec::new();
+    for alg in ["HS256", "HS512", "RS256", "ES256", "none"] {
+        let token = forger.with_header(&json!({ "alg": alg }));
+        cases.push(Case::token("secret", format!("{alg}, in truth EdDSA by the key"), token));
+    }
     for (name, secret) in secrets {
         for (alg, how) in
             [("HS256", hmac::HMAC_SHA256), ("HS384", hmac::HMAC_SHA384), ("HS512", hmac::HMAC_SHA512)]

@@ -62,18 +62,22 @@ async fn g8_keys_rotate_under_load() {
         .start()
         .await;
     let load = Arc::new(Load::default());
-    let pause = STEP * u32::try_from(rotations * CLIENTS).unwrap() / u32::try_from(calls).unwrap();
+    let pause = STEP * u32::try_from((rotations + 1) * CLIENTS).unwrap() / u32::try_from(calls).unwrap();
     let mut clients = Vec::new();
     for client in 0..CLIENTS {
         clients.push(tokio::spawn(call(mesh.person(), client, pause, Arc::clone(&load))));
     }
     let first = first_token(&mesh).await;
+    let called = |share: usize| {
+        let load = &load;
+        eventually(LIMIT * 20, move || async move { load.calls.load(Ordering::SeqCst) >= share })
+    };
     for rotation in 1..=rotations {
-        tokio::time::sleep(STEP).await;
+        // Spread over the load, and not too soon after one another.
+        tokio::join!(tokio::time::sleep(STEP), called(calls * rotation / (rotations + 1)));
         rotate(&mesh, &file, rotation).await;
     }
-    let enough = || async { load.calls.load(Ordering::SeqCst) >= calls };
-    let done = eventually(LIMIT * 20, enough).await;
+    let done = called(calls).await;
     load.stop.store(true, Ordering::SeqCst);
     for client in clients {
         client.await.unwrap();
