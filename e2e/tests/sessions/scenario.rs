@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How long everything is watched at most, after the revocation.
 const WATCHED: Duration = Duration::from_millis(7_500);
 /// In the short form, a place that has refused for so long is believed to go on so.
-const BELIEVED: Duration = Duration::from_millis(1_200);
+const BELIEVED: Duration = Duration::from_millis(800);
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +76,9 @@ impl Stage {
         let round = self.rounds.to_string();
         let maker = Maker { mesh: &self.mesh, direct: &self.direct, admin: &self.admin, round: &round };
         let victims = maker.all().await;
-        for (what, place, accepted) in ask_all(&victims).await {
-            proof.check(accepted, || format!("{trouble:?}: {what}: not taken at {place} before"));
+        for (_, name, probe) in probes(&victims) {
+            let taken = eventually(BOUND, || probe.is_accepted()).await;
+            proof.check(taken, || format!("{trouble:?}: {name}: not taken before"));
         }
         self.begin(trouble);
         let revoked = join_all(victims.iter().map(|victim| maker.revoke(victim))).await;
