@@ -11,15 +11,32 @@ use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 const TRACEPARENT: &str = "traceparent";
-const TRACESTATE: &str = "tracestate";
+
+/// The header in which vendors of tracing add what they need.
+pub const TRACESTATE: &str = "tracestate";
 
 /// The trace context that the headers carry; empty when they carry none that is valid.
 #[must_use]
 pub fn extract(headers: &HeaderMap) -> Context {
-    if headers.get_all(TRACEPARENT).iter().nth(1).is_some() {
+    let mut parents = headers.get_all(TRACEPARENT).iter();
+    let parent = parents.next().filter(|value| is_well_formed(value.as_bytes()));
+    if parent.is_none() || parents.next().is_some() {
         return Context::new();
     }
     TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(headers))
+}
+
+/// Whether a `traceparent` has the form of its version, to which the propagator does not look closely.
+fn is_well_formed(value: &[u8]) -> bool {
+    let fits = |(at, byte): (usize, &u8)| match at {
+        2 | 35 | 52 => *byte == b'-',
+        _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+    };
+    let is_longer = value.get(55).is_some_and(|next| *next != b'-' || value.starts_with(b"00"));
+    value.len() >= 55
+        && value.iter().take(55).enumerate().all(fits)
+        && !value.starts_with(b"ff")
+        && !is_longer
 }
 
 /// Makes the caller's span the parent of `span`. To be called before the span is first entered; without a valid
@@ -99,7 +116,15 @@ mod tests {
     #[test]
     fn ignores_what_is_malformed_or_doubled() {
         let zero = "00-00000000000000000000000000000000-b7ad6b7169203331-01";
-        for values in [vec![], vec!["rubbish"], vec![zero], vec![PARENT, PARENT]] {
+        let odd = [
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319-b7ad6b7169203331-01",
+            "0-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x",
+        ];
+        let odd = odd.map(|value| vec![value]);
+        for values in [vec![], vec!["rubbish"], vec![zero], vec![PARENT, PARENT]].into_iter().chain(odd) {
             assert!(!extract(&headers(&values)).span().span_context().is_valid(), "{values:?}");
         }
     }

@@ -63,6 +63,8 @@ pub(crate) async fn envelope(State(edge): State<Edge>, mut request: Request, nex
 }
 
 fn arrive(edge: &Inner, request: &mut Request) -> Arrival {
+    // A stranger's trace goes on by its id; what its tracing says to itself stays outside.
+    request.headers_mut().remove(propagation::TRACESTATE);
     let id = request_id::of(request.headers());
     let peer = request.extensions().get::<Peer>().copied();
     let (address, secure) = match peer {
@@ -105,7 +107,8 @@ fn span(arrival: &Arrival, timer: &Timer, request: &Request) -> Span {
 }
 
 async fn answer(edge: &Inner, mut request: Request, next: Next) -> Response {
-    if let Err(failure) = hygiene::check_host(&request).and_then(|()| hygiene::check_size(&request)) {
+    let checks = [hygiene::check_host, hygiene::check_coding, hygiene::check_size];
+    if let Some(failure) = checks.iter().find_map(|check| check(&request).err()) {
         return failure.into_response();
     }
     hygiene::strip(request.headers_mut());
@@ -139,7 +142,7 @@ fn finish(edge: &Inner, arrival: Arrival, response: &mut Response) {
     }
     let headers = response.headers_mut();
     propagation::inject(headers);
-    headers.remove("tracestate");
+    headers.remove(propagation::TRACESTATE);
     hygiene::secure(headers, arrival.secure);
     edge.cors.apply(arrival.origin, headers);
     headers.insert(request_id::X_REQUEST_ID, arrival.id);

@@ -4,7 +4,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Version,
     header::{
         CACHE_CONTROL, CONTENT_SECURITY_POLICY, FORWARDED, HOST, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
-        TE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+        TE, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
     },
 };
 
@@ -37,11 +37,34 @@ const INTERNAL_PREFIXES: [&str; 12] = [
 
 /// Refuses a request of HTTP/1.1 that does not name exactly one host (RFC 9112 §3.2).
 pub(crate) fn check_host<B>(request: &Request<B>) -> Result<(), Failure> {
-    let hosts = request.headers().get_all(HOST).iter().count();
-    if request.version() == Version::HTTP_11 && hosts != 1 {
-        return Err(Failure::bad_request("HOST_INVALID", "exactly one Host header is needed"));
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let (first, more) = (hosts.next(), hosts.next());
+    let is_host = |host: &HeaderValue| host.as_bytes().is_empty() || is_authority(host.as_bytes());
+    let holds = match first {
+        Some(host) => more.is_none() && is_host(host),
+        None => request.version() != Version::HTTP_11,
+    };
+    if holds {
+        return Ok(());
     }
-    Ok(())
+    Err(Failure::bad_request("HOST_INVALID", "exactly one Host header is needed"))
+}
+
+/// A host with or without a port, and no user.
+fn is_authority(host: &[u8]) -> bool {
+    !host.contains(&b'@') && http::uri::Authority::try_from(host).is_ok()
+}
+
+/// Refuses every transfer coding but `chunked`, once (RFC 9112 §6.1): whoever stands before this gateway may see the end
+/// of any other body elsewhere.
+pub(crate) fn check_coding<B>(request: &Request<B>) -> Result<(), Failure> {
+    let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
+    let first = codings.next();
+    let is_chunked = first.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    if is_chunked && codings.next().is_none() {
+        return Ok(());
+    }
+    Err(Failure::bad_request("TRANSFER_CODING_UNKNOWN", "no transfer coding but chunked is taken"))
 }
 
 /// Refuses a request whose target is too long, or whose headers are too long or too many.
@@ -144,6 +167,40 @@ mod tests {
         let mut kept = kept;
         kept.sort_unstable();
         assert_eq!(left, kept);
+    }
+
+    #[test]
+    fn one_plain_host_is_needed() {
+        let of = |hosts: &[&str]| {
+            let request = hosts.iter().fold(Request::get("/"), |request, host| request.header(HOST, *host));
+            check_host(&request.body(()).unwrap()).is_ok()
+        };
+        for good in ["quipu.example", "quipu:8080", "[::1]:80", ""] {
+            assert!(of(&[good]), "{good}");
+        }
+        for bad in [&[] as &[&str], &["a", "a"], &["a, b"], &["a/b"], &["u@a"], &["a b"]] {
+            assert!(!of(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn no_coding_but_chunked_is_taken() {
+        let of = |codings: &[&str]| {
+            let request = codings
+                .iter()
+                .fold(Request::post("/"), |request, coding| request.header(TRANSFER_ENCODING, *coding));
+            check_coding(&request.body(()).unwrap()).is_ok()
+        };
+        assert!(of(&[]) && of(&["chunked"]) && of(&["Chunked"]));
+        for bad in [
+            &["gzip, chunked"] as &[&str],
+            &["chunked, chunked"],
+            &["identity", "chunked"],
+            &[""],
+            &["chunked;q=1"],
+        ] {
+            assert!(!of(bad), "{bad:?}");
+        }
     }
 
     #[test]

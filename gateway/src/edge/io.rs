@@ -10,13 +10,13 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::Instant,
+    time::{Instant, Sleep, sleep},
 };
 
 /// How long what may take.
@@ -39,6 +39,10 @@ const PAYLOAD: usize = 64;
 
 /// A connection without requests in flight is idle when nothing of an answer went out for so long.
 const QUIET: Duration = Duration::from_millis(500);
+
+/// A request that is refused before its body was read leaves the body under way. To close at once would reset the
+/// connection, and the peer would lose the answer (RFC 9112 §9.6): so much of it is thrown away first, for so long.
+const LINGER: (usize, Duration) = (8 * 1024 * 1024, Duration::from_secs(2));
 
 /// What should become of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,12 +201,36 @@ impl Drop for InFlight {
 pub(crate) struct Watched<S> {
     stream: S,
     watch: Arc<Watch>,
+    shut: bool,
+    lingered: usize,
+    until: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Watched<S> {
     /// Watches `stream`.
     pub(crate) fn new(stream: S, watch: Arc<Watch>) -> Self {
-        Self { stream, watch }
+        Self { stream, watch, shut: false, lingered: 0, until: None }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Watched<S> {
+    /// Throws away what still comes, if anything does.
+    fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut scratch = [0; 8 * 1024];
+        loop {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() && self.lingered < LINGER.0 => {
+                    self.lingered += buffer.filled().len();
+                }
+                Poll::Pending if self.lingered > 0 => {
+                    let until = self.until.get_or_insert_with(|| Box::pin(sleep(LINGER.1)));
+                    return until.as_mut().poll(context).map(Ok);
+                }
+                // Nothing is under way, the peer has ended too, or there is no end to it.
+                _ => return Poll::Ready(Ok(())),
+            }
+        }
     }
 }
 
@@ -221,7 +249,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -254,7 +282,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        if !self.shut {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+            self.shut = true;
+        }
+        self.poll_linger(context)
     }
 }
 
@@ -268,7 +300,7 @@ fn done<T>(written: &Poll<io::Result<T>>, bytes: impl FnOnce(&T) -> usize) -> Op
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::advance;
+    use tokio::{io::AsyncWriteExt as _, time::advance};
 
     use super::*;
 
@@ -364,5 +396,24 @@ mod tests {
         assert!(watch.is_idle());
         watch.wrote(Some(17));
         assert_eq!(after(&watch, 1).await, Verdict::End, "pings keep nothing alive");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_under_way_is_taken_before_the_end_and_no_more() {
+        let (_peer, own) = tokio::io::duplex(64 * 1024);
+        let mut watched = Watched::new(own, Watch::new());
+        watched.shutdown().await.unwrap();
+        assert_eq!(watched.lingered, 0, "nothing came: there is nothing to wait for");
+
+        let (mut sender, own) = tokio::io::duplex(1024);
+        let mut watched = Watched::new(own, Watch::new());
+        let sending = tokio::spawn(async move {
+            sender.write_all(&[0; 50_000]).await.unwrap();
+            sender
+        });
+        tokio::task::yield_now().await;
+        watched.shutdown().await.unwrap();
+        assert_eq!(watched.lingered, 50_000);
+        drop(sending.await.unwrap());
     }
 }

@@ -206,9 +206,9 @@ async fn answer(
     let in_flight = watch.begin(request.version() == http::Version::HTTP_2);
     request.extensions_mut().insert(peer);
     // hyper drops a Content-Length beside a Transfer-Encoding; whoever smuggles that way gets no second request read
-    // (RFC 9112 §6.1).
-    let is_last =
-        request.version() == http::Version::HTTP_11 && request.headers().contains_key(TRANSFER_ENCODING);
+    // (RFC 9112 §6.1), nor whoever takes what follows for a tunnel.
+    let is_last = request.version() == http::Version::HTTP_11
+        && (request.headers().contains_key(TRANSFER_ENCODING) || request.method() == http::Method::CONNECT);
     let mut response = router.oneshot(request.map(Body::new)).await?;
     if is_last {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use http::StatusCode;
+use mesh_error::Error;
 use mesh_proto::auth::v1;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{
@@ -25,6 +26,9 @@ use crate::{
     route::Route,
     state::Shared,
 };
+
+/// Characters of a refresh token, as the contract says: to sign out with a longer one is a mistake and not late.
+const MAX_REFRESH_TOKEN: usize = 1024;
 
 /// The routes of this file.
 pub(super) fn routes() -> Vec<Route> {
@@ -184,6 +188,9 @@ async fn logout(
     call: Call,
     Json(body): Json<RefreshBody>,
 ) -> Result<StatusCode, Failure> {
+    if body.refresh_token.len() > MAX_REFRESH_TOKEN {
+        return Err(Error::invalid_field("refresh_token", "is longer than any token").into());
+    }
     let message = v1::LogoutRequest { refresh_token: body.refresh_token };
     gateway.auth.clone().logout(call.request(message)).await.map_err(backend)?;
     Ok(StatusCode::NO_CONTENT)
