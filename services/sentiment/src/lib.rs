@@ -7,7 +7,7 @@ pub mod engine;
 pub mod error;
 pub mod grpc;
 pub mod linear;
-pub mod metrics;
+mod metrics;
 pub mod models;
 #[cfg(feature = "onnx")]
 pub mod onnx;

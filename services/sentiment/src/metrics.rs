@@ -4,13 +4,13 @@ use crate::domain::Label;
 use crate::pool::PoolFault;
 
 /// Counter: texts answered, by model and label.
-pub const TEXTS: &str = "sentiment_texts_total";
+const TEXTS: &str = "sentiment_texts_total";
 /// Counter: texts on which a model failed and the embedded one answered, by model.
-pub const MODEL_FAILURES: &str = "sentiment_model_failures_total";
+const MODEL_FAILURES: &str = "sentiment_model_failures_total";
 /// Counter: jobs of the inference pool, by outcome (`done`, `full`, `expired`, `lost`).
-pub const POOL_JOBS: &str = "sentiment_pool_jobs_total";
+const POOL_JOBS: &str = "sentiment_pool_jobs_total";
 /// Gauge: jobs that run or wait in the inference pool.
-pub const POOL_BUSY: &str = "sentiment_pool_busy";
+const POOL_BUSY: &str = "sentiment_pool_busy";
 
 pub(crate) fn answered(model: &str, label: Label) {
     metrics::counter!(TEXTS, "model" => model.to_owned(), "label" => label.name()).increment(1);

@@ -49,16 +49,17 @@ pub enum FileFault {
 /// The JSON header. Unknown fields are refused: they could change what the numbers mean.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Header {
+pub(crate) struct Header {
     bits: u32,
     hash: String,
-    scale_p: f64,
-    scale_q: f64,
-    bias_p: f64,
-    bias_q: f64,
+    pub(crate) scale_p: f64,
+    pub(crate) scale_q: f64,
+    pub(crate) bias_p: f64,
+    pub(crate) bias_q: f64,
     classes: Vec<String>,
-    cap: u8,
-    norm: f64,
+    /// How often one feature counts at most.
+    pub(crate) cap: u8,
+    pub(crate) norm: f64,
     scope: u8,
     /// Size of the training set; for people.
     #[serde(rename = "texts")]
@@ -71,6 +72,7 @@ struct Header {
 /// The numbers of a model.
 #[derive(Debug)]
 pub(crate) struct Parameters {
+    pub(crate) header: Header,
     /// `2^bits - 1`.
     pub(crate) mask: u64,
     /// (p, q) of each bucket.
@@ -79,13 +81,6 @@ pub(crate) struct Parameters {
     pub(crate) words: Vec<u64>,
     /// Valence × 25 of each word.
     pub(crate) valences: Vec<i8>,
-    pub(crate) scale_p: f64,
-    pub(crate) scale_q: f64,
-    pub(crate) bias_p: f64,
-    pub(crate) bias_q: f64,
-    /// How often one feature counts at most.
-    pub(crate) cap: u8,
-    pub(crate) norm: f64,
 }
 
 /// Reads and checks a whole file.
@@ -127,12 +122,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parameters, FileFault> {
         weights: weights.as_chunks::<2>().0.iter().map(|pair| pair.map(u8::cast_signed)).collect(),
         words: ascending(hashes)?,
         valences: valences.iter().map(|byte| byte.cast_signed()).collect(),
-        scale_p: header.scale_p,
-        scale_q: header.scale_q,
-        bias_p: header.bias_p,
-        bias_q: header.bias_q,
-        cap: header.cap,
-        norm: header.norm,
+        header,
     })
 }
 

@@ -58,11 +58,12 @@ impl LinearModel {
     /// The sums over all features, each counted `cap` times at most.
     pub(crate) fn sums(&self, text: &str, tokens: &Tokens, explain: bool) -> Sums {
         let numbers = &self.numbers;
+        let header = &numbers.header;
         let mut seen = Seen::with_room_for(tokens.list.len() * 4);
         let mut counts = vec![0_i32; if explain { tokens.list.len() } else { 0 }];
         let (mut p, mut q, mut features_counted) = (0_i64, 0_i64, 0_u32);
         features(text, tokens, self, |feature, place| {
-            if seen.count(feature.value()) >= numbers.cap {
+            if seen.count(feature.value()) >= header.cap {
                 return;
             }
             features_counted += 1;
@@ -74,13 +75,13 @@ impl LinearModel {
                 *share += i32::from(weight_p);
             }
         });
-        let z = numbers.norm / f64::from(features_counted.max(1)).sqrt();
+        let z = header.norm / f64::from(features_counted.max(1)).sqrt();
         Sums {
-            polarity: numbers.bias_p + z * numbers.scale_p * exact(p),
-            subjectivity: numbers.bias_q + z * numbers.scale_q * exact(q),
+            polarity: header.bias_p + z * header.scale_p * exact(p),
+            subjectivity: header.bias_q + z * header.scale_q * exact(q),
             #[cfg(test)]
             features: features_counted,
-            shares: counts.into_iter().map(|share| z * numbers.scale_p * f64::from(share)).collect(),
+            shares: counts.into_iter().map(|share| z * header.scale_p * f64::from(share)).collect(),
         }
     }
 }
