@@ -210,23 +210,15 @@ fn read_hashing(reader: &mut Reader) -> Result<HashSettings, Reported> {
         threads: threads?,
         queue: queue?,
     };
-    let strong = match settings {
-        settings if !settings.is_strong() => {
-            Err("is weaker than OWASP's choices, e.g. 19456 KiB with 2 passes")
-        }
-        settings if settings.memory_kib > 4_194_304 || settings.iterations > 100 => {
-            Err("is more than 4 GiB or 100 passes")
-        }
-        _ => Ok(()),
-    };
-    let strong = reader.check("QUIPU_AUTH_ARGON2_MEMORY_KIB", strong);
-    let lanes = if (1..=16).contains(&settings.lanes) { Ok(()) } else { Err("must be 1 to 16") };
-    let lanes = reader.check("QUIPU_AUTH_ARGON2_LANES", lanes);
-    let threads = if (1..=256).contains(&settings.threads) { Ok(()) } else { Err("must be 1 to 256") };
-    let threads = reader.check("QUIPU_AUTH_HASH_THREADS", threads);
-    let queue = if settings.queue <= 10_000 { Ok(()) } else { Err("must be at most 10000") };
-    let queue = reader.check("QUIPU_AUTH_HASH_QUEUE", queue);
-    strong.and(lanes).and(threads).and(queue).map(|()| settings)
+    let mut bound = |name, holds, fault| reader.check(name, if holds { Ok(()) } else { Err(fault) });
+    let weak = "is weaker than OWASP's choices, e.g. 19456 KiB with 2 passes";
+    let strong = bound("QUIPU_AUTH_ARGON2_MEMORY_KIB", settings.is_strong(), weak);
+    let payable = settings.memory_kib <= 4_194_304 && settings.iterations <= 100;
+    let payable = bound("QUIPU_AUTH_ARGON2_MEMORY_KIB", payable, "is more than 4 GiB or 100 passes");
+    let lanes = bound("QUIPU_AUTH_ARGON2_LANES", (1..=16).contains(&settings.lanes), "must be 1 to 16");
+    let threads = bound("QUIPU_AUTH_HASH_THREADS", (1..=256).contains(&settings.threads), "must be 1 to 256");
+    let queue = bound("QUIPU_AUTH_HASH_QUEUE", settings.queue <= 10_000, "must be at most 10000");
+    strong.and(payable).and(lanes).and(threads).and(queue).map(|()| settings)
 }
 
 fn read_admin(reader: &mut Reader) -> Result<AdminSeed, Reported> {
