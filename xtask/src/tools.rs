@@ -99,7 +99,7 @@ const TOOLS: &[Tool] = &[
         name: "cyclonus",
         version: "0.5.6",
         about: "independent analyser of NetworkPolicies; 95 s",
-        for_tests: false,
+        for_tests: true,
         how: How::Go("github.com/mattfenwick/cyclonus/cmd/cyclonus"),
     },
     Tool {
