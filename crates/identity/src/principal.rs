@@ -22,20 +22,6 @@ pub struct User {
     pub token: Arc<str>,
 }
 
-impl User {
-    /// The user's id.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        &self.claims.sub
-    }
-
-    /// Whether the token may be used for `scope`.
-    #[must_use]
-    pub fn has_scope(&self, scope: &str) -> bool {
-        self.claims.scope.contains(scope)
-    }
-}
-
 /// Never shows the token.
 impl fmt::Debug for User {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -45,7 +45,7 @@ impl Obedient {
                 String::new()
             }
             "user" => mesh_server::user(&request)
-                .map(|user| user.id().to_owned())
+                .map(|user| user.claims.sub.clone())
                 .unwrap_or_else(|_| "nobody".into()),
             "authorization" => format!("{:?}", request.metadata().get("authorization")),
             "deadline" => {
