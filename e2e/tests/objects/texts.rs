@@ -99,8 +99,15 @@ struct Texts {
 impl Texts {
     async fn post(&self, path: &str, media: &str, body: impl Into<reqwest::Body>) -> (u16, String) {
         let request = self.person.request(Method::POST, path).header("content-type", media).body(body);
-        let response = request.send().await.unwrap();
-        (response.status().as_u16(), response.text().await.unwrap())
+        // A body that is too large is refused while it is still being sent, so the answer may be lost: then it is asked again.
+        for _ in 0..10 {
+            let Ok(response) = request.try_clone().unwrap().send().await else { continue };
+            let status = response.status().as_u16();
+            if let Ok(text) = response.text().await {
+                return (status, text);
+            }
+        }
+        (0, "no answer".to_owned())
     }
 
     /// One, in a batch with others, in a stream with others.
