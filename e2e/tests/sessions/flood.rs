@@ -38,7 +38,8 @@ async fn one(person: Person, n: usize, over: &AtomicBool) -> (Flood, Vec<String>
             (429 | 503, Some(_)) => flood.refused.push(begun.elapsed()),
             _ => odd.push(format!("{reply:?}")),
         }
-        sleep(Duration::from_secs(1)).await;
+        // At once only the first time.
+        sleep(Duration::from_millis(500 + u64::try_from(n * 7_919 % 1_000).unwrap())).await;
     }
     (flood, odd)
 }
@@ -66,6 +67,14 @@ async fn others(gates: &[Person; 2], token: &str, for_so_long: Duration) -> (Vec
     (times, odd)
 }
 
+/// [`others`] on a thread of their own, so that they do not wait for the crowd's turn in this process.
+async fn apart(mesh: &ProcessMesh, token: &str, for_so_long: Duration) -> (Vec<Duration>, Vec<String>) {
+    let (gates, token) = (gates(mesh), token.to_owned());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let measured = move || runtime.block_on(others(&gates, &token, for_so_long));
+    tokio::task::spawn_blocking(measured).await.unwrap()
+}
+
 fn percentile(times: &mut [Duration], percent: usize) -> f64 {
     times.sort_unstable();
     let at = (times.len() * percent / 100).min(times.len().saturating_sub(1));
@@ -87,13 +96,13 @@ async fn g7_flood_of_sign_ins_is_bounded_and_harms_nobody_else() {
     register(&gates[0], "other@example.com").await;
     let token = Tokens::sign_in(&gates[0], "other@example.com").await.access;
     let span = if is_full() { Duration::from_secs(20) } else { Duration::from_millis(1_500) };
-    others(&gates, &token, Duration::from_secs(1)).await;
-    let (mut quiet, _) = others(&gates, &token, span).await;
+    apart(&mesh, &token, Duration::from_millis(500)).await;
+    let (mut quiet, _) = apart(&mesh, &token, span).await;
     let (base, _) = mesh.process("auth").memory();
     let over = AtomicBool::new(false);
     let crowd = join_all((0..count(500)).map(|n| one(gates[n % 2].clone(), n, &over)));
     let measured = async {
-        let measured = others(&gates, &token, span).await;
+        let measured = apart(&mesh, &token, span).await;
         over.store(true, Ordering::Relaxed);
         measured
     };
