@@ -8,6 +8,7 @@ pub(crate) mod listener;
 pub(crate) mod proxies;
 mod request_id;
 mod sending;
+mod taking;
 pub(crate) mod tls;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

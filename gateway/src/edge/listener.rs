@@ -28,6 +28,7 @@ use super::{
     Peer, hygiene,
     io::{Times, Verdict, Watch, Watched},
     sending::Sending,
+    taking::{Taking, Unread},
     tls::PublicTls,
 };
 
@@ -209,8 +210,11 @@ async fn answer(
     // (RFC 9112 §6.1), nor whoever takes what follows for a tunnel.
     let is_last = request.version() == http::Version::HTTP_11
         && (request.headers().contains_key(TRANSFER_ENCODING) || request.method() == http::Method::CONNECT);
-    let mut response = router.oneshot(request.map(Body::new)).await?;
-    if is_last {
+    let unread = Unread::of(&request);
+    let body = |body| Body::new(Taking::new(body, unread.clone()));
+    let mut response = router.oneshot(request.map(body)).await?;
+    // Told, so that nobody sends the next request where it would be read as the rest of this one.
+    if is_last || unread.is_left() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response.map(|body| Sending::new(body, in_flight)))
