@@ -25,6 +25,8 @@ enum How {
     Npm(&'static str),
     /// A crate, built from source.
     Cargo,
+    /// A Python package, in a virtual environment of its own.
+    Pip,
     /// A Go package.
     Go(&'static str),
     /// A Go module that `go install` refuses because of its replace directives: built in a copy of its folder.
@@ -73,6 +75,13 @@ const TOOLS: &[Tool] = &[
         about: "licences, sources, versions of dependencies; 4 min",
         for_tests: true,
         how: How::Cargo,
+    },
+    Tool {
+        name: "schemathesis",
+        version: "4.32.5",
+        about: "REST fuzzing from the OpenAPI, needs python3; 30 s",
+        for_tests: true,
+        how: How::Pip,
     },
     Tool {
         name: "cargo-fuzz",
@@ -159,6 +168,7 @@ fn install(tool: &Tool) -> Result<(), String> {
                 &["install", "--quiet", "--locked", "--root", &folder, "--version", &version, tool.name],
             )?;
         }
+        How::Pip => pip(tool)?,
         How::Go(package) => {
             let bin = bin().display().to_string();
             run_with("go", &["install", &format!("{package}@v{}", tool.version)], &[("GOBIN", &bin)])?;
@@ -175,10 +185,7 @@ fn npm(tool: &Tool, package: &str) -> Result<(), String> {
     let prefix = folder.display().to_string();
     let wanted = format!("{package}@{}", tool.version);
     run("npm", &["install", "--no-save", "--no-audit", "--no-fund", "--prefix", &prefix, &wanted])?;
-    let program = folder.join("node_modules/.bin").join(tool.name);
-    let link = bin().join(tool.name);
-    let _ = fs::remove_file(&link);
-    std::os::unix::fs::symlink(program, link).map_err(|e| e.to_string())
+    link(&folder.join("node_modules/.bin").join(tool.name), tool)
 }
 
 /// The folder of a downloaded module.
@@ -200,6 +207,26 @@ fn go_files(tool: &Tool, module: &str, files: &[&str]) -> Result<(), String> {
         fs::write(target.join(name), bytes).map_err(|e| format!("{file}: {e}"))?;
     }
     Ok(())
+}
+
+fn pip(tool: &Tool) -> Result<(), String> {
+    let folder = root().join(".tools/py").join(tool.name);
+    let environment = folder.display().to_string();
+    // Debian splits `venv` off; `virtualenv` does the same.
+    run("python3", &["-m", "venv", &environment])
+        .or_else(|_| run("python3", &["-m", "virtualenv", &environment]))
+        .map_err(|e| format!("{e}; Python needs its module venv (python3-venv) or virtualenv"))?;
+    let pip = folder.join("bin/pip").display().to_string();
+    let wanted = format!("{}=={}", tool.name, tool.version);
+    run(&pip, &["install", "--quiet", "--disable-pip-version-check", &wanted])?;
+    link(&folder.join("bin").join(tool.name), tool)
+}
+
+/// Makes a program known in `.tools/bin`.
+fn link(program: &Path, tool: &Tool) -> Result<(), String> {
+    let link = bin().join(tool.name);
+    let _ = fs::remove_file(&link);
+    std::os::unix::fs::symlink(program, link).map_err(|e| e.to_string())
 }
 
 fn go_module(tool: &Tool, module: &str, package: &str) -> Result<(), String> {
