@@ -71,23 +71,32 @@ async fn f10_the_mesh_does_for_a_user_what_that_users_token_allows() {
     proof.finish();
 }
 
+/// Whose token is used, whose objects are named, and the header that claims to be the victim.
+#[derive(Clone, Copy)]
+struct Pair<'a> {
+    by: &'a User,
+    of: &'a User,
+    claim: &'a str,
+}
+
 impl Deputy {
     /// One try; what came of it when it should not have.
     async fn crosses(&self, way: usize, round: usize, by: &User, of: &User) -> Option<String> {
-        let session = &of.sessions[round % of.sessions.len()];
-        let key = &of.keys[round % of.keys.len()];
+        let session = of.sessions[round % of.sessions.len()].as_str();
+        let key = of.keys[round % of.keys.len()].as_str();
         let claim = CLAIMS[round % CLAIMS.len()];
+        let pair = Pair { by, of, claim };
         match way {
-            0 => rest(by, of, Method::DELETE, &format!("/v1/auth/sessions/{session}"), session, claim).await,
-            1 => rest(by, of, Method::DELETE, &format!("/v1/auth/api-keys/{key}"), key, claim).await,
-            2 => rest(by, of, Method::GET, &format!("/v1/users/{}", of.id), &of.id, claim).await,
-            3 => rest(by, of, Method::GET, "/v1/auth/me", "", claim).await,
-            4 => self.call("EndSession", &[("session_id", session)], by, of, (session, claim)).await,
-            5 => self.call("RevokeApiKey", &[("api_key_id", key)], by, of, (key, claim)).await,
-            6 => self.call("GetUser", &[("user_id", &of.id)], by, of, (&of.id, claim)).await,
-            7 => self.call("UpdateUser", &[("user_id", &of.id)], by, of, (&of.id, claim)).await,
-            8 => self.page("ListSessions", "/v1/auth/sessions", by, of, claim).await,
-            9 => self.page("ListApiKeys", "/v1/auth/api-keys", by, of, claim).await,
+            0 => pair.rest(Method::DELETE, &format!("/v1/auth/sessions/{session}"), session).await,
+            1 => pair.rest(Method::DELETE, &format!("/v1/auth/api-keys/{key}"), key).await,
+            2 => pair.rest(Method::GET, &format!("/v1/users/{}", of.id), &of.id).await,
+            3 => pair.rest(Method::GET, "/v1/auth/me", "").await,
+            4 => self.call("EndSession", "session_id", session, pair).await,
+            5 => self.call("RevokeApiKey", "api_key_id", key, pair).await,
+            6 => self.call("GetUser", "user_id", &of.id, pair).await,
+            7 => self.call("UpdateUser", "user_id", &of.id, pair).await,
+            8 => self.page("ListSessions", "/v1/auth/sessions", pair).await,
+            9 => self.page("ListApiKeys", "/v1/auth/api-keys", pair).await,
             10 => {
                 let reply =
                     self.send(&self.gateway, "GetMe", &[], &[bearer(by), (claim, of.id.clone())]).await;
@@ -102,7 +111,7 @@ impl Deputy {
             }
             // Another service may not even ask, whatever token it holds.
             _ => {
-                let field = [("session_id", session.as_str())];
+                let field = [("session_id", session)];
                 let reply = self.send(&self.sentiment, "EndSession", &field, &[bearer(of)]).await;
                 (reply.code != 7).then(|| format!("as sentiment: {reply:?}"))
             }
@@ -110,24 +119,17 @@ impl Deputy {
     }
 
     /// A call that must be refused and tell nothing.
-    async fn call(
-        &self,
-        rpc: &str,
-        fields: &[(&str, &str)],
-        by: &User,
-        of: &User,
-        (named, claim): (&str, &str),
-    ) -> Option<String> {
-        let reply = self.send(&self.gateway, rpc, fields, &[bearer(by), (claim, of.id.clone())]).await;
+    async fn call(&self, rpc: &str, field: &str, value: &str, pair: Pair<'_>) -> Option<String> {
+        let headers = [bearer(pair.by), (pair.claim, pair.of.id.clone())];
+        let reply = self.send(&self.gateway, rpc, &[(field, value)], &headers).await;
         let refused = matches!(reply.code, 3 | 5 | 7);
-        (!refused || reply.tells(&of.private(named))).then(|| format!("{rpc}: {reply:?}"))
+        (!refused || reply.tells(&pair.of.private(value))).then(|| format!("{rpc}: {reply:?}"))
     }
 
     /// The victim's next page.
-    async fn page(&self, rpc: &str, path: &str, by: &User, of: &User, claim: &str) -> Option<String> {
-        let (_, page) = of.person.get(&format!("{path}?page_size=1")).await;
-        let token = page["next_page_token"].as_str().unwrap();
-        self.call(rpc, &[("page_token", token)], by, of, ("", claim)).await
+    async fn page(&self, rpc: &str, path: &str, pair: Pair<'_>) -> Option<String> {
+        let (_, page) = pair.of.person.get(&format!("{path}?page_size=1")).await;
+        self.call(rpc, "page_token", page["next_page_token"].as_str().unwrap(), pair).await
     }
 
     async fn send(
@@ -148,13 +150,16 @@ fn bearer(user: &User) -> (&'static str, String) {
     ("authorization", format!("Bearer {}", user.token()))
 }
 
-/// A request with the attacker's token and every claim to be the victim.
-async fn rest(by: &User, of: &User, method: Method, path: &str, named: &str, claim: &str) -> Option<String> {
-    let request = by.person.request(method, path).header(claim, &of.id).header("x-user-id", &of.id);
-    let response = request.header("x-api-key-id", nobody(&of.keys[0])).send().await.unwrap();
-    let status = response.status().as_u16();
-    let text = response.text().await.unwrap();
-    let allowed = status < 400 && path != "/v1/auth/me";
-    let told = of.private(named).into_iter().any(|secret| text.contains(&secret));
-    (allowed || told).then(|| format!("{path}: {status} {text}"))
+impl Pair<'_> {
+    /// A request with the attacker's token and every claim to be the victim.
+    async fn rest(self, method: Method, path: &str, named: &str) -> Option<String> {
+        let request = self.by.person.request(method, path).header(self.claim, &self.of.id);
+        let request = request.header("x-user-id", &self.of.id);
+        let response = request.header("x-api-key-id", nobody(&self.of.keys[0])).send().await.unwrap();
+        let status = response.status().as_u16();
+        let text = response.text().await.unwrap();
+        let allowed = status < 400 && path != "/v1/auth/me";
+        let told = self.of.private(named).into_iter().any(|secret| text.contains(&secret));
+        (allowed || told).then(|| format!("{path}: {status} {text}"))
+    }
 }

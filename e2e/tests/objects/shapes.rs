@@ -11,13 +11,19 @@ pub(crate) struct Shape {
     pub(crate) what: String,
     /// The message.
     pub(crate) message: Vec<u8>,
+    /// Of one of the request's own fields.
+    pub(crate) of_field: bool,
+    /// Of a message inside.
+    pub(crate) nested: bool,
 }
 
 /// Every shape of a request, each as long as `size` allows.
 pub(crate) fn of(contract: &Contract, message: &str, size: usize) -> Vec<Shape> {
     let mut shapes = unknown(size);
     for field in contract.fields(message) {
-        shapes.extend(of_field(contract, field, size));
+        let mut more = of_field(contract, field, size);
+        more.iter_mut().for_each(|shape| shape.of_field = !shape.nested);
+        shapes.extend(more);
     }
     shapes
 }
@@ -85,7 +91,8 @@ fn nested(contract: &Contract, field: &FieldDescriptorProto, size: usize) -> Vec
     let wrap = |shape: Shape, times: usize| {
         let mut element = Vec::new();
         write_bytes(number(field), &shape.message, &mut element);
-        Shape { what: format!("{}.{} ×{times}", field.name(), shape.what), message: element.repeat(times) }
+        let what = format!("{}.{} ×{times}", field.name(), shape.what);
+        Shape { what, message: element.repeat(times), of_field: false, nested: true }
     };
     let long = of(contract, inner, size - 8).into_iter().map(|shape| wrap(shape, 1));
     let short = of(contract, inner, 600).into_iter().map(|shape| wrap(shape, size / 700));
@@ -108,7 +115,7 @@ fn overlong(field: &FieldDescriptorProto) -> Vec<u8> {
 }
 
 fn shape(what: impl Into<String>, message: Vec<u8>) -> Shape {
-    Shape { what: what.into(), message }
+    Shape { what: what.into(), message, of_field: false, nested: false }
 }
 
 /// As many as fit.
