@@ -26,7 +26,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use crate::server::cannot_listen;
+use crate::listen::listen;
 
 /// Connections at once; probes and a scraper need a handful, and one more takes the place of the oldest.
 const CONNECTIONS: usize = 64;
@@ -57,7 +57,7 @@ impl Admin {
     /// # Errors
     /// When it is taken.
     pub async fn bind(addr: SocketAddr, lifecycle: &Lifecycle, version: &'static str) -> Result<Self> {
-        let listener = TcpListener::bind(addr).await.map_err(|error| cannot_listen(addr, &error))?;
+        let listener = listen(addr).await?;
         let local = listener.local_addr().map_err(Error::internal)?;
         let shared = Arc::new(Shared { readiness: lifecycle.readiness().clone(), version });
         Ok(Self { listener, local, shared, lifecycle: lifecycle.clone() })

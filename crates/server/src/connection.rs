@@ -57,9 +57,9 @@ pub(crate) struct Shared {
 pub(crate) async fn serve(shared: Arc<Shared>, socket: TcpStream, addr: SocketAddr) {
     let _open = Open::enter(&shared.workload);
     let closing = shared.lifecycle.stop_token();
-    // A peer that has not even shaken hands when the server closes has nothing in flight.
     // Read before the handshake: what changes in between counts as older than it is, which does no harm.
     let own = Own { not_after: shared.tls.not_after(), generation: shared.tls.generation() };
+    // A peer that has not even shaken hands when the server closes has nothing in flight.
     let end = match closing.run_until_cancelled(handshake(&shared, socket)).await {
         Some(Ok((stream, peer))) => converse(&shared, own, (stream, peer), addr).await,
         Some(Err(end)) => end,

@@ -25,5 +25,5 @@ pub use admin::Admin;
 pub use application::{Application, main};
 pub use context::{RemoteAddr, principal, refuse, run_to_end, user};
 pub use limits::Limits;
-pub use listen::ListenConfig;
+pub use listen::{ListenConfig, listen};
 pub use server::{Bound, Server};

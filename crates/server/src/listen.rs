@@ -3,6 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use mesh_config::{Reader, Reported};
+use mesh_error::Error;
+use tokio::net::TcpListener;
 
 /// The two addresses of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,4 +37,14 @@ impl ListenConfig {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self { listen: any, admin_listen: any }
     }
+}
+
+/// Binds a port. The error names the address, which is what whoever reads it must change.
+///
+/// # Errors
+/// When it is taken, or not the host's.
+pub async fn listen(addr: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(addr)
+        .await
+        .map_err(|error| Error::unavailable("CANNOT_LISTEN", format!("cannot listen on {addr}: {error}")))
 }

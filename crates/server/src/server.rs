@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use std::time::Duration;
 use axum::response::IntoResponse;
 use http::Request;
 use mesh_client::Mesh;
-use mesh_error::{Error, Kind, Result};
+use mesh_error::{Error, Result};
 use mesh_identity::{Tls, TokenVerifier};
 use mesh_lifecycle::{Gate, Lifecycle};
 use mesh_policy::PolicyHandle;
@@ -26,6 +25,7 @@ use tower::Service;
 
 use crate::connection::{self, Shared};
 use crate::fitness::Fitness;
+use crate::listen::listen;
 use crate::stack::{self, MessageLimit, Parts};
 use crate::{Limits, health, reflection};
 
@@ -147,7 +147,7 @@ impl Server {
         }
         routes.add_service(MessageLimit { inner: health, limit: SURFACE_MESSAGE });
         reflection::add(&mut routes, &self.services)?;
-        let listener = TcpListener::bind(addr).await.map_err(|error| cannot_listen(addr, &error))?;
+        let listener = listen(addr).await?;
         let local = listener.local_addr().map_err(Error::internal)?;
         let gate = self.lifecycle.readiness().gate(format!("{} listener", self.workload));
         let services = std::mem::take(&mut self.services);
@@ -181,11 +181,6 @@ impl fmt::Debug for Server {
             .field("services", &self.services)
             .finish_non_exhaustive()
     }
-}
-
-/// Names the address, which is what whoever reads it must change.
-pub(crate) fn cannot_listen(addr: SocketAddr, error: &io::Error) -> Error {
-    Error::new(Kind::Unavailable, "CANNOT_LISTEN", format!("cannot listen on {addr}: {error}"))
 }
 
 /// A server that has its port.

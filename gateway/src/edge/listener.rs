@@ -65,9 +65,7 @@ impl Listener {
         router: Router,
         lifecycle: Lifecycle,
     ) -> Result<Self, Error> {
-        let socket = TcpListener::bind(address).await.map_err(|error| {
-            Error::unavailable("LISTEN_FAILED", format!("cannot listen on {address}: {error}"))
-        })?;
+        let socket = mesh_server::listen(address).await?;
         let server = Arc::new(Server { router, builder: builder(), times, lifecycle });
         Ok(Self { socket, tls, server, places: Arc::new(Semaphore::new(max_connections)) })
     }
