@@ -46,7 +46,10 @@ impl App {
         let gateway = Arc::new(gateway(&config, &mesh, &lifecycle)?);
         let edge = Edge::new(Cors::new(config.cors_origins), config.trusted_proxies);
         let router = routes::router(&gateway, edge);
-        let tls = config.tls_dir.as_deref().map(PublicTls::from_dir).transpose()?;
+        let tls = match config.tls_dir.as_deref() {
+            Some(dir) => Some(PublicTls::from_dir(dir).await?),
+            None => None,
+        };
         if let Some(tls) = tls.clone() {
             lifecycle.spawn("certificate watch", tls.watch(lifecycle.stop_token()));
         }
@@ -94,7 +97,7 @@ impl Application for App {
     }
 
     async fn build((config, mesh): Self::Config, lifecycle: Lifecycle) -> mesh_error::Result<Self> {
-        let mesh = Mesh::load(&mesh, &lifecycle).map_err(Error::internal)?;
+        let mesh = Mesh::load(&mesh, &lifecycle)?;
         Self::build(config, mesh, lifecycle).await
     }
 

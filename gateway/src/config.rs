@@ -174,7 +174,7 @@ impl Config {
     /// When any is wrong.
     pub fn read(reader: &mut Reader) -> Result<Self, Reported> {
         let ports = ListenConfig::read(reader, 8080, 9100);
-        let tls_dir = reader.optional::<Directory>(
+        let tls_dir = reader.optional::<String>(
             "QUIPU_GATEWAY_TLS_DIR",
             "folder with tls.crt and tls.key for the REST port; without it plain HTTP is served",
         );
@@ -202,7 +202,7 @@ impl Config {
         Ok(Self {
             listen: ports.listen,
             admin_listen: ports.admin_listen,
-            tls_dir: tls_dir?.map(|dir| dir.0),
+            tls_dir: tls_dir?.map(PathBuf::from),
             redis_url: redis_url?,
             cors_origins: origins?.0,
             trusted_proxies: proxies?,
@@ -263,23 +263,6 @@ impl Listener {
         );
         let idle = seconds("QUIPU_GATEWAY_IDLE_TIMEOUT", own.idle_timeout, "time without a request");
         Ok(Self { max_connections: connections?, header_timeout: header?, idle_timeout: idle?, ..own })
-    }
-}
-
-/// A path, which has no `Display` of its own.
-struct Directory(PathBuf);
-
-impl FromStr for Directory {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(text.into()))
-    }
-}
-
-impl fmt::Display for Directory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.display().fmt(f)
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use mesh_config::{Reader, Reported};
-use mesh_error::Error;
+use mesh_error::{Error, Kind};
 use mesh_identity::{SpiffeId, Tls, TlsError};
 use mesh_lifecycle::Lifecycle;
 use mesh_policy::{Contract, Faults, Policy, PolicyHandle};
@@ -68,6 +68,12 @@ pub enum MeshError {
     /// The call policy cannot be used.
     #[error("the call policy cannot be used:\n{0}")]
     Policy(Faults),
+}
+
+impl From<MeshError> for Error {
+    fn from(error: MeshError) -> Self {
+        Self::new(Kind::FailedPrecondition, "MESH_NOT_LOADED", error.to_string()).with_source(error)
+    }
 }
 
 /// A workload's view of the mesh: its identity, the call policy, where the others listen. Clones share everything, the

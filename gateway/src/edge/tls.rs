@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 /// How often the files are looked at.
-const EVERY: Duration = Duration::from_secs(10);
+const EVERY: Duration = Duration::from_secs(5);
 
 /// What accepts handshakes.
 #[derive(Clone)]
@@ -25,8 +25,8 @@ pub(crate) struct PublicTls {
 
 impl PublicTls {
     /// Reads `tls.crt` and `tls.key`.
-    pub(crate) fn from_dir(dir: &Path) -> Result<Self, Error> {
-        let config = load(dir).map_err(|error| {
+    pub(crate) async fn from_dir(dir: &Path) -> Result<Self, Error> {
+        let config = parse(&read(dir).await).map_err(|error| {
             let place = dir.display();
             let message = format!("cannot use tls.crt and tls.key in {place}: {error}");
             Error::new(Kind::FailedPrecondition, "TLS_FILES_INVALID", message)
@@ -41,36 +41,39 @@ impl PublicTls {
 
     /// Takes up new files; bad ones are refused and the old stay.
     pub(crate) async fn watch(self, stop: CancellationToken) {
-        let mut last = stamp(&self.dir).await;
-        while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
-            let now = stamp(&self.dir).await;
-            if now == last {
-                continue;
+        let mut last = read(&self.dir).await;
+        let news = |found: &Files| {
+            if *found == last {
+                return;
             }
-            match load(&self.dir) {
+            match parse(found) {
                 Ok(config) => self.config.store(Arc::new(config)),
                 Err(error) => {
                     metrics::counter!("gateway_tls_reload_errors_total").increment(1);
                     tracing::error!(error = %error, "new certificate files are refused");
                 }
             }
-            last = now;
-        }
+            last.clone_from(found);
+        };
+        mesh_config::follow(EVERY, stop, || read(&self.dir), news).await;
     }
 }
 
-/// What changes when the files do.
-async fn stamp(dir: &Path) -> Vec<Option<Vec<u8>>> {
-    let mut contents = Vec::new();
-    for name in ["tls.crt", "tls.key"] {
-        contents.push(tokio::fs::read(dir.join(name)).await.ok());
-    }
-    contents
+/// The certificates and the key as they lie in the folder, or why they cannot be read.
+type Files = Result<(Vec<u8>, Vec<u8>), String>;
+
+async fn read(dir: &Path) -> Files {
+    let file = |name| {
+        let path = dir.join(name);
+        async move { tokio::fs::read(&path).await.map_err(|error| format!("{}: {error}", path.display())) }
+    };
+    Ok((file("tls.crt").await?, file("tls.key").await?))
 }
 
-fn load(dir: &Path) -> Result<ServerConfig, BoxError> {
-    let chain = CertificateDer::pem_file_iter(dir.join("tls.crt"))?.collect::<Result<Vec<_>, _>>()?;
-    let key = PrivateKeyDer::from_pem_file(dir.join("tls.key"))?;
+fn parse(files: &Files) -> Result<ServerConfig, BoxError> {
+    let (chain, key) = files.as_ref().map_err(String::as_str)?;
+    let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_slice(key)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
@@ -97,10 +100,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let ca = DevCa::new(&"quipu.local".parse().unwrap()).unwrap();
         issue(&ca, dir.path());
-        let tls = PublicTls::from_dir(dir.path()).unwrap();
+        let tls = PublicTls::from_dir(dir.path()).await.unwrap();
         let stop = CancellationToken::new();
         let watch = tokio::spawn(tls.clone().watch(stop.clone()));
-        let rest = || tokio::time::sleep(2 * EVERY);
+        let rest = || tokio::time::sleep(3 * EVERY);
         rest().await;
         let first = tls.config.load_full();
         issue(&ca, dir.path());
@@ -114,10 +117,10 @@ mod tests {
         watch.await.unwrap();
     }
 
-    #[test]
-    fn files_that_are_not_there_are_named() {
+    #[tokio::test]
+    async fn files_that_are_not_there_are_named() {
         let dir = tempfile::tempdir().unwrap();
-        let error = PublicTls::from_dir(dir.path()).err().unwrap();
+        let error = PublicTls::from_dir(dir.path()).await.err().unwrap();
         assert!(error.message().contains("tls.crt"), "{error}");
     }
 }

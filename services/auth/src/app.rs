@@ -133,7 +133,7 @@ impl Application for App {
     }
 
     async fn build((config, mesh): Self::Config, lifecycle: Lifecycle) -> Result<Self> {
-        let mesh = Mesh::load(&mesh, &lifecycle).map_err(Error::internal)?;
+        let mesh = Mesh::load(&mesh, &lifecycle)?;
         Self::build(config, mesh, lifecycle).await
     }
 

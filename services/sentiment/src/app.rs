@@ -89,8 +89,7 @@ impl Application for App {
     }
 
     async fn build((config, mesh): Self::Config, lifecycle: Lifecycle) -> Result<Self> {
-        let mesh = Mesh::load(&mesh, &lifecycle)
-            .map_err(|fault| Error::new(Kind::FailedPrecondition, "MESH_NOT_LOADED", fault.to_string()))?;
+        let mesh = Mesh::load(&mesh, &lifecycle)?;
         Self::build(config, mesh, lifecycle).await
     }
 
