@@ -30,10 +30,10 @@ def map_body(context, body):
     """Random scopes are nobody's: a key that could be made gets some that are, so that some are made."""
     if context.operation.label == "POST /v1/auth/api-keys" and isinstance(body, dict):
         scopes = body.get("scopes")
-        if isinstance(scopes, list) and scopes and all(isinstance(scope, str) for scope in scopes):
+        # A time may be one on purpose that is none.
+        is_plain = not isinstance(body.get("expires_at"), str)
+        if is_plain and isinstance(scopes, list) and scopes and all(isinstance(scope, str) for scope in scopes):
             body["scopes"] = ["profile:read"]
-            if isinstance(body.get("expires_at"), str):
-                body["expires_at"] = None
     return body
 
 
