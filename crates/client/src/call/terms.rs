@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderValue, Request};
-use mesh_error::{Error, Kind};
+use mesh_error::Error;
 use mesh_policy::UserRule;
 use mesh_resilience::{Deadline, timeout_of};
 use mesh_telemetry::red;
@@ -33,8 +33,7 @@ impl Terms {
         let rule = policy.decide(&upstream.name, &upstream.own, path).rule();
         let method = policy.method(path);
         let context = request.extensions().get::<CallContext>();
-        let asked = timeout_of(request.headers())
-            .map_err(|e| Error::new(Kind::InvalidArgument, "MALFORMED_TIMEOUT", e.to_string()))?;
+        let asked = timeout_of(request.headers())?;
 
         let total = rule.map_or(upstream.settings.deadline, |rule| rule.deadline);
         let mut deadline = Deadline::after(asked.map_or(total, |asked| asked.min(total)));

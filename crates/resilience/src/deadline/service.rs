@@ -7,7 +7,7 @@ use std::{
 };
 
 use http::{Request, Response};
-use mesh_error::{Error, Kind};
+use mesh_error::Error;
 use pin_project_lite::pin_project;
 use tonic::body::Body;
 use tower::Service;
@@ -35,8 +35,7 @@ impl<S> DeadlineService<S> {
     /// The limits of a request, or why it is refused.
     fn limits(&self, request: &mut Request<Body>) -> Result<Limits, Error> {
         let bounds = request.extensions().get::<Bounds>().copied().unwrap_or(self.bounds);
-        let asked = timeout_of(request.headers())
-            .map_err(|e| Error::new(Kind::InvalidArgument, "MALFORMED_TIMEOUT", e.to_string()))?;
+        let asked = timeout_of(request.headers())?;
         let mut deadline = Deadline::after(asked.map_or(bounds.total, |asked| asked.min(bounds.total)));
         if let Some(outer) = request.extensions().get::<Deadline>() {
             deadline = deadline.min(*outer);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use mesh_error::{Error, Kind};
 
 use super::Deadline;
 
@@ -17,6 +18,12 @@ const TOO_MANY: u128 = 100_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("grpc-timeout must be one to eight digits and one of H, M, S, m, u, n")]
 pub struct Malformed;
+
+impl From<Malformed> for Error {
+    fn from(malformed: Malformed) -> Self {
+        Self::new(Kind::InvalidArgument, "MALFORMED_TIMEOUT", malformed.to_string())
+    }
+}
 
 /// Reads one header value.
 ///
