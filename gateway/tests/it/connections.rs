@@ -76,26 +76,6 @@ async fn malformed_http_is_a_400_and_nothing_follows_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_smuggled_behind_a_doubtful_length() {
-    let world = World::start().await;
-    let second = "GET /version HTTP/1.1\r\nHost: a\r\n\r\n";
-    for lengths in
-        ["Content-Length: 4\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 4"]
-    {
-        let head = "POST /v1/auth/login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json";
-        let request = format!("{head}\r\n{lengths}\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n{second}");
-        let answer = rest(open(world.address, request.as_bytes()).await).await;
-        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
-        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "the second request is not served: {answer}");
-    }
-    for hosts in ["", "Host: a\r\nHost: b\r\n"] {
-        let request = format!("GET /info HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n");
-        let answer = rest(open(world.address, request.as_bytes()).await).await;
-        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("HOST_INVALID"), "{answer}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn draining_lets_requests_finish_and_silent_peers_hold_nothing() {
     let world = World::start().await;
     let silent: Vec<_> = [open(world.address, b"").await, open(world.address, b"GET /inf").await].into();
