@@ -69,6 +69,9 @@ impl Balancer {
 
     /// Waits for the first look-up, whatever comes of it.
     pub(crate) async fn resolved(&self) {
+        if self.is_known() {
+            return;
+        }
         // Cannot fail: the sender is in `self`.
         let _ = self.resolution.subscribe().wait_for(|now| *now != Resolution::Pending).await;
     }
@@ -81,6 +84,11 @@ impl Balancer {
     /// The endpoint for a call that was at `tried` before.
     pub(crate) fn pick(&self, tried: &[SocketAddr]) -> Option<Arc<Endpoint>> {
         let set = self.set.load();
+        if let [only] = set.as_slice() {
+            // There is no choice, and if it is ejected this is its probe.
+            let _probe = self.outliers.admit(&only.address());
+            return Some(Arc::clone(only));
+        }
         let mut good: Vec<_> = set.iter().filter(|e| self.outliers.is_available(&e.address())).collect();
         let fresh: Vec<_> = good.iter().copied().filter(|e| !tried.contains(&e.address())).collect();
         if !fresh.is_empty() {

@@ -59,13 +59,7 @@ impl Drop for Record {
         if self.code != 0 {
             self.span.record("otel.status_code", "ERROR");
         }
-        let (workload, server, method) = (&self.workload, &self.server, &self.method);
-        red::rpc_client_call(
-            workload.to_string(),
-            server.to_string(),
-            method.to_string(),
-            name,
-            self.began.elapsed(),
-        );
+        let [workload, server, method] = [&self.workload, &self.server, &self.method].map(Arc::clone);
+        red::rpc_client_call(workload, server, method, name, self.began.elapsed());
     }
 }

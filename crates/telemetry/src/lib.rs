@@ -8,6 +8,7 @@
 pub mod audit;
 mod config;
 mod log;
+mod members;
 pub mod metrics_names;
 mod neutral;
 mod panics;

@@ -6,11 +6,12 @@ use opentelemetry::trace::TraceContextExt;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::fmt::format::{DefaultFields, JsonFields, Writer};
+use tracing_subscriber::fmt::format::{DefaultFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::members::Members;
 use crate::neutral::is_hostile;
 
 /// The trace and span ids of the moment, when there are any.
@@ -24,13 +25,13 @@ fn ids() -> Option<(String, String)> {
 /// One JSON object a line: what happened, in which trace, and the fields of the spans around it.
 pub(crate) struct JsonLines;
 
-impl<S> FormatEvent<S, JsonFields> for JsonLines
+impl<S> FormatEvent<S, Members> for JsonLines
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn format_event(
         &self,
-        ctx: &FmtContext<'_, S, JsonFields>,
+        ctx: &FmtContext<'_, S, Members>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
@@ -87,7 +88,7 @@ fn write_escaped(writer: &mut Writer<'_>, json: &str) -> fmt::Result {
 }
 
 /// The name of the innermost span and the fields of all spans around the event; the inner ones win.
-fn spans<S>(ctx: &FmtContext<'_, S, JsonFields>) -> Option<Value>
+fn spans<S>(ctx: &FmtContext<'_, S, Members>) -> Option<Value>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
@@ -95,8 +96,8 @@ where
     let mut fields = Map::new();
     for span in innermost.scope().from_root() {
         let extensions = span.extensions();
-        let formatted = extensions.get::<FormattedFields<JsonFields>>();
-        if let Some(Ok(Value::Object(more))) = formatted.map(|text| serde_json::from_str(&text.fields)) {
+        let formatted = extensions.get::<FormattedFields<Members>>();
+        if let Some(Ok(Value::Object(more))) = formatted.map(Members::parse) {
             fields.extend(more);
         }
     }

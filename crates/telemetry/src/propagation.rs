@@ -4,8 +4,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::Context;
-use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
-use opentelemetry::trace::TraceContextExt;
+use opentelemetry::propagation::{Extractor, TextMapPropagator};
+use opentelemetry::trace::{TraceContextExt, TraceFlags};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -51,9 +51,20 @@ pub fn set_parent(span: &Span, headers: &HeaderMap) {
 
 /// Writes the context of the current span, replacing what is there; removes it when there is no span.
 pub fn inject(headers: &mut HeaderMap) {
-    headers.remove(TRACEPARENT);
     headers.remove(TRACESTATE);
-    TraceContextPropagator::new().inject_context(&current(), &mut HeadersMut(headers));
+    let context = current();
+    let span = context.span();
+    let span = span.span_context();
+    let flags = span.trace_flags().to_u8() & TraceFlags::SAMPLED.to_u8();
+    let parent = format!("00-{}-{}-{flags:02x}", span.trace_id(), span.span_id());
+    match HeaderValue::try_from(parent) {
+        Ok(parent) if span.is_valid() => headers.insert(TRACEPARENT, parent),
+        _ => headers.remove(TRACEPARENT),
+    };
+    let state = span.trace_state().header();
+    if let (false, Ok(state)) = (state.is_empty(), HeaderValue::try_from(state)) {
+        headers.insert(TRACESTATE, state);
+    }
 }
 
 /// The id of the current trace as 32 hexadecimal digits.
@@ -80,19 +91,6 @@ impl Extractor for Headers<'_> {
 
     fn keys(&self) -> Vec<&str> {
         self.0.keys().map(HeaderName::as_str).collect()
-    }
-}
-
-struct HeadersMut<'a>(&'a mut HeaderMap);
-
-impl Injector for HeadersMut<'_> {
-    fn set(&mut self, key: &str, value: String) {
-        if value.is_empty() {
-            return;
-        }
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
-            self.0.insert(name, value);
-        }
     }
 }
 

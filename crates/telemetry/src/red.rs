@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use metrics::{SharedString, gauge, histogram};
+use metrics::{Gauge, SharedString, gauge, histogram};
 
 use crate::metrics_names as names;
 
@@ -66,23 +66,32 @@ pub fn http_server_request(
 
 /// Counts a call as in progress until it is dropped.
 #[derive(Debug)]
-pub struct InFlight {
-    workload: SharedString,
+pub struct InFlight(Gauge);
+
+/// The gauge of the calls in progress at a workload's server: looked up once, not for each call.
+#[derive(Clone, Debug)]
+pub struct ActiveCalls(Gauge);
+
+impl ActiveCalls {
+    /// Of a workload.
+    #[must_use]
+    pub fn of(workload: impl Into<SharedString>) -> Self {
+        Self(gauge!(names::RPC_SERVER_ACTIVE_CALLS, "quipu_workload" => workload.into()))
+    }
 }
 
 impl InFlight {
-    /// One more call in progress at the workload's server.
+    /// One more call in progress.
     #[must_use]
-    pub fn enter(workload: impl Into<SharedString>) -> Self {
-        let workload = workload.into();
-        gauge!(names::RPC_SERVER_ACTIVE_CALLS, "quipu_workload" => workload.clone()).increment(1.0);
-        Self { workload }
+    pub fn enter(calls: &ActiveCalls) -> Self {
+        calls.0.increment(1.0);
+        Self(calls.0.clone())
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        gauge!(names::RPC_SERVER_ACTIVE_CALLS, "quipu_workload" => self.workload.clone()).decrement(1.0);
+        self.0.decrement(1.0);
     }
 }
 

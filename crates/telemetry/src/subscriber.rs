@@ -6,12 +6,13 @@ use opentelemetry::trace::TracerProvider;
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::fmt::format::{DefaultFields, JsonFields};
+use tracing_subscriber::fmt::format::DefaultFields;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::log::{JsonLines, TextLines};
+use crate::members::Members;
 use crate::telemetry::{Telemetry, TelemetryError};
 use crate::{Format, RecentTraces, TelemetryConfig, audit, traces};
 
@@ -40,6 +41,8 @@ where
         .with_tracer(provider.tracer("quipu"))
         .with_location(false)
         .with_threads(false)
+        // It would ask the time at each step of each future.
+        .with_tracked_inactivity(false)
         .with_filter(filter_fn(is_traced));
     let subscriber = Registry::default().with(spans).with(lines);
     Ok((subscriber, Telemetry::new(provider, runtime, recent)))
@@ -70,7 +73,7 @@ where
     };
     let layer = tracing_subscriber::fmt::layer::<S>().with_ansi(terminal).with_writer(writer);
     if json {
-        layer.with_ansi(false).fmt_fields(JsonFields::new()).event_format(JsonLines).boxed()
+        layer.with_ansi(false).fmt_fields(Members).event_format(JsonLines).boxed()
     } else {
         layer.fmt_fields(DefaultFields::new()).event_format(TextLines).boxed()
     }

@@ -23,8 +23,8 @@ use crate::metrics_names::SPANS;
 use crate::telemetry::TelemetryError;
 use crate::{RecentTraces, Sampling, TelemetryConfig};
 
-/// Spans that wait for the collector; more are dropped.
-const QUEUE: usize = 4096;
+/// Spans that wait for the collector; more are dropped. The SDK takes memory for all of them at once, some 350 bytes each.
+const QUEUE: usize = 1024;
 /// How long one export may take.
 const EXPORT_LIMIT: Duration = Duration::from_secs(5);
 /// The longest wait before a batch leaves.

@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use mesh_error::Error;
+use metrics::Gauge;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
@@ -17,6 +18,8 @@ use super::Admission;
 #[derive(Debug)]
 pub(super) struct Gate {
     limits: Admission,
+    /// Calls that have a place: looked up once, not for each call.
+    in_flight: Gauge,
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
@@ -31,26 +34,33 @@ pub struct Place {
 #[derive(Debug)]
 struct Taken {
     _permit: OwnedSemaphorePermit,
+    in_flight: Gauge,
 }
 
 impl Gate {
     pub(super) fn new(limits: Admission) -> Self {
         let places = limits.concurrency.clamp(1, Semaphore::MAX_PERMITS);
-        Self { limits, places: Arc::new(Semaphore::new(places)), waiting: AtomicUsize::new(0) }
+        let in_flight = metrics::gauge!("mesh_admission_in_flight");
+        Self { limits, in_flight, places: Arc::new(Semaphore::new(places)), waiting: AtomicUsize::new(0) }
     }
 
     /// A place at once or within the limit; places are given in the order of arrival.
     pub(super) async fn enter(&self) -> Result<Place, Error> {
         if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
-            return Ok(Place::new(permit));
+            return Ok(self.place(permit));
         }
         let Some(_ticket) = Ticket::take(&self.waiting, self.limits.queue) else {
             return Err(self.refuse("queue_full"));
         };
         match timeout(self.limits.wait, Arc::clone(&self.places).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Place::new(permit)),
+            Ok(Ok(permit)) => Ok(self.place(permit)),
             Ok(Err(_)) | Err(_) => Err(self.refuse("queue_time")),
         }
+    }
+
+    fn place(&self, permit: OwnedSemaphorePermit) -> Place {
+        self.in_flight.increment(1.0);
+        Place { _taken: Arc::new(Taken { _permit: permit, in_flight: self.in_flight.clone() }) }
     }
 
     fn refuse(&self, cause: &'static str) -> Error {
@@ -59,16 +69,9 @@ impl Gate {
     }
 }
 
-impl Place {
-    fn new(permit: OwnedSemaphorePermit) -> Self {
-        metrics::gauge!("mesh_admission_in_flight").increment(1.0);
-        Self { _taken: Arc::new(Taken { _permit: permit }) }
-    }
-}
-
 impl Drop for Taken {
     fn drop(&mut self) {
-        metrics::gauge!("mesh_admission_in_flight").decrement(1.0);
+        self.in_flight.decrement(1.0);
     }
 }
 

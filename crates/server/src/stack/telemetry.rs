@@ -32,7 +32,13 @@ pub(super) fn layer<S>(
     workload: Arc<str>,
     policy: PolicyHandle,
 ) -> impl Layer<S, Service = Observe<S>> + Clone {
-    layer_fn(move |inner| Observe { inner, workload: Arc::clone(&workload), policy: policy.clone() })
+    let active = red::ActiveCalls::of(Arc::clone(&workload));
+    layer_fn(move |inner| Observe {
+        inner,
+        workload: Arc::clone(&workload),
+        policy: policy.clone(),
+        active: active.clone(),
+    })
 }
 
 /// Observes every call.
@@ -41,6 +47,7 @@ pub(super) struct Observe<S> {
     inner: S,
     workload: Arc<str>,
     policy: PolicyHandle,
+    active: red::ActiveCalls,
 }
 
 impl<S> Observe<S> {
@@ -64,7 +71,7 @@ impl<S> Observe<S> {
         );
         propagation::set_parent(&span, request.headers());
         Call {
-            in_flight: Some(red::InFlight::enter(Arc::clone(&self.workload))),
+            in_flight: Some(red::InFlight::enter(&self.active)),
             workload: Arc::clone(&self.workload),
             method,
             span,
@@ -88,12 +95,10 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let mut call = self.begin(&request);
-        let response = {
-            let _entered = call.span.enter();
-            self.inner.call(request)
-        };
+        // The next layer does nothing before its future is polled, so that is within the span as well.
+        let response = self.inner.call(request).instrument(call.span.clone());
         Box::pin(async move {
-            let response = response.instrument(call.span.clone()).await?;
+            let response = response.await?;
             // Trailers only: the code is in the headers, and there is no body to wait for.
             if let Some(code) = grpc::status_code(response.headers()).or_else(|| refusal(response.status())) {
                 call.finish(code);
@@ -124,11 +129,12 @@ impl Call {
         let (name, took) = (red::code_name(code), self.begun.elapsed());
         red::rpc_server_call(Arc::clone(&self.workload), std::mem::take(&mut self.method), name, took);
         self.span.record("rpc.response.status_code", name);
-        let _entered = self.span.enter();
         if red::is_server_fault(code) {
             self.span.record("otel.status_code", "ERROR");
+            let _entered = self.span.enter();
             tracing::info!(code = name, took_ms = took.as_secs_f64() * 1e3, "call failed");
-        } else {
+        } else if tracing::enabled!(tracing::Level::DEBUG) {
+            let _entered = self.span.enter();
             tracing::debug!(code = name, took_ms = took.as_secs_f64() * 1e3, "call finished");
         }
     }

@@ -23,7 +23,7 @@ fn starting_twice_is_starting_once_and_metrics_have_their_names() {
         Duration::from_millis(3),
     );
     red::http_server_request("GET", "/v1/users/{id}", 200, Duration::from_millis(3));
-    let call = red::InFlight::enter("auth");
+    let call = red::InFlight::enter(&red::ActiveCalls::of("auth"));
     let text = metrics_text();
     for expected in [
         "# TYPE rpc_server_call_duration_seconds histogram",
