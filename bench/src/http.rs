@@ -67,10 +67,10 @@ impl Connection {
             if stream.read_buf(&mut self.read).await? == 0 {
                 return Err("the connection ended".into());
             }
-            if let Some((body, length)) = head(&self.read)? {
-                if self.read.len() >= body + length {
-                    return Ok(body);
-                }
+            if let Some((body, length)) = head(&self.read)?
+                && self.read.len() >= body + length
+            {
+                return Ok(body);
             }
             if self.read.len() > MOST {
                 return Err("the answer is too long".into());

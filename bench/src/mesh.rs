@@ -195,7 +195,7 @@ pub fn program(name: &str) -> Result<PathBuf> {
 /// This program as a bare target.
 ///
 /// # Errors
-/// When it cannot be started.
+/// When it is not built or cannot be started.
 pub fn bare(arguments: &[String]) -> Result<Process> {
     Process::start(&program("quipu-bench")?, arguments, &[], None)
 }

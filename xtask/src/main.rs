@@ -1,6 +1,7 @@
 //! Every command that people and CI run: `cargo xtask --help`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its user")]
 
+mod bench;
 mod checks;
 mod codegen;
 mod fuzz;
@@ -32,6 +33,8 @@ enum Command {
         #[arg(long)]
         checks_only: bool,
     },
+    /// Measure what a request costs, as a ratio against a bare hop in the same run.
+    Bench(bench::Args),
     /// Generate the protobuf bindings and descriptor sets in crates/proto.
     Codegen {
         /// Change nothing; fail when the committed files differ.
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Test => tools::install_for_tests().and_then(|()| checks::run(false)),
         Command::Ci { checks_only } => checks::run(checks_only),
+        Command::Bench(args) => bench::run(&args),
         Command::Codegen { check } => codegen::run(check),
         Command::Fuzz { targets, minutes } => fuzz::run(&targets, minutes),
         Command::Layers => layers::run(),
