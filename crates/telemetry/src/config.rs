@@ -136,17 +136,7 @@ impl TelemetryConfig {
             default.format,
             "auto (readable on a terminal, else JSON), json or text",
         );
-        let disabled = reader.or("OTEL_SDK_DISABLED", false, "true exports no traces");
-        let exporter = reader.or("OTEL_TRACES_EXPORTER", Exporter::Otlp, "otlp or none");
-        let protocol = reader.or("OTEL_EXPORTER_OTLP_PROTOCOL", Grpc, "grpc, the only protocol here");
-        let general = reader.optional::<Endpoint>(
-            "OTEL_EXPORTER_OTLP_ENDPOINT",
-            "OTLP collector, for example http://localhost:4317",
-        );
-        let traces = reader.optional::<Endpoint>(
-            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-            "OTLP collector for traces; overrides the general one",
-        );
+        let collector = read_collector(reader);
         let sampling = reader.or("OTEL_TRACES_SAMPLER", default.sampling, "which traces are recorded");
         let ratio = reader.or(
             "OTEL_TRACES_SAMPLER_ARG",
@@ -158,12 +148,10 @@ impl TelemetryConfig {
             "OTEL_RESOURCE_ATTRIBUTES",
             "attributes of the resource: key=value,key=value",
         );
-        let (exporter, _, general, traces) = (exporter?, protocol?, general?, traces?);
-        let exports = !disabled? && exporter == Exporter::Otlp;
         Ok(Self {
             filter: filter?.0,
             format: format?,
-            otlp_endpoint: traces.or(general).filter(|_| exports).map(|endpoint| endpoint.0),
+            otlp_endpoint: collector?,
             sampling: sampling?,
             sampling_ratio: ratio?.0,
             service_name: service_name?,
@@ -171,6 +159,24 @@ impl TelemetryConfig {
             recent_spans: default.recent_spans,
         })
     }
+}
+
+/// Where spans go, if anywhere.
+fn read_collector(reader: &mut Reader) -> Result<Option<String>, Reported> {
+    let disabled = reader.or("OTEL_SDK_DISABLED", false, "true exports no traces");
+    let exporter = reader.or("OTEL_TRACES_EXPORTER", Exporter::Otlp, "otlp or none");
+    let protocol = reader.or("OTEL_EXPORTER_OTLP_PROTOCOL", Grpc, "grpc, the only protocol here");
+    let general = reader.optional::<Endpoint>(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTLP collector, for example http://localhost:4317",
+    );
+    let traces = reader.optional::<Endpoint>(
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "OTLP collector for traces; overrides the general one",
+    );
+    let (exporter, _, general, traces) = (exporter?, protocol?, general?, traces?);
+    let exports = !disabled? && exporter == Exporter::Otlp;
+    Ok(traces.or(general).filter(|_| exports).map(|endpoint| endpoint.0))
 }
 
 /// A value that is checked when it is read and shown as it was written.
