@@ -21,7 +21,7 @@ mod telemetry;
 mod traces;
 
 pub use config::{Format, Sampling, TelemetryConfig};
-pub use neutral::neutralise;
+pub use neutral::{is_hostile, neutralise};
 pub use recent::{RecentSpan, RecentTraces};
 pub use recorder::metrics_text;
 pub use subscriber::subscriber;

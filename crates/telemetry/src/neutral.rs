@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 const MAX_CHARS: usize = 256;
 
 /// Whether a character can forge a line, colour a terminal or reorder what is shown.
-pub(crate) fn is_hostile(c: char) -> bool {
+#[must_use]
+pub fn is_hostile(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }

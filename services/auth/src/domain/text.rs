@@ -1,9 +1,11 @@
 //! Short texts that people write and others read: names and the like.
 
+use mesh_telemetry::is_hostile;
+
 /// A text of `min` to `max` characters without control characters; spaces around it are cut off.
 pub(crate) fn line(text: &str, min: usize, max: usize) -> Result<String, String> {
     let text = text.trim();
-    if text.chars().any(is_unsafe) {
+    if text.chars().any(is_hostile) {
         return Err("must not contain control characters".to_owned());
     }
     let count = text.chars().take(max + 1).count();
@@ -18,12 +20,7 @@ pub(crate) fn line(text: &str, min: usize, max: usize) -> Result<String, String>
 
 /// A text that is kept for information only: cut to `max` characters, control characters replaced.
 pub(crate) fn harmless(text: &str, max: usize) -> String {
-    text.trim().chars().take(max).map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }).collect()
-}
-
-/// Control characters, line and paragraph separators, and what turns the direction of the text around.
-fn is_unsafe(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    text.trim().chars().take(max).map(|c| if is_hostile(c) { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]
