@@ -1,5 +1,7 @@
 //! The benchmark itself: what it counts was asked for, what it times took that long, and `/proc` sees who works.
 
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use std::time::Duration;
 
 use quipu_bench::{
