@@ -22,11 +22,11 @@ const LONGEST: &str = "-max_len=16384";
 
 /// Runs the targets, all without a name, one after the other and each for so many minutes; fails when one crashes.
 pub(crate) fn run(names: &[String], minutes: u64) -> Result<(), String> {
-    build()?;
     let all = targets()?;
     if let Some(unknown) = names.iter().find(|name| !all.contains(name)) {
         return Err(format!("no target {unknown:?}; there are {}", all.join(", ")));
     }
+    build()?;
     let mut failed = Vec::new();
     for name in all.iter().filter(|name| names.is_empty() || names.contains(name)) {
         if !campaign(name, minutes)? {
