@@ -12,7 +12,6 @@ use mesh_client::CallContext;
 use mesh_error::Error;
 use mesh_resilience::Deadline;
 use mesh_telemetry::audit::{AuditEvent, Outcome, audit};
-use tonic::Status;
 
 use crate::{
     access::{self, Caller, Credentials},
@@ -230,9 +229,4 @@ async fn token_for_key(
         }
     }
     Err(Error::internal("a key was asked about too often").into())
-}
-
-/// What a service refused.
-pub(crate) fn backend(status: Status) -> Failure {
-    Failure::backend(&status)
 }

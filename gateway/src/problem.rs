@@ -13,6 +13,7 @@ use http::{
 use mesh_client::is_own_denial;
 use mesh_error::{Error, Kind};
 use serde::Serialize;
+use tonic::Status;
 use utoipa::ToSchema;
 
 /// The media type of a problem.
@@ -118,17 +119,6 @@ impl Failure {
         }
     }
 
-    /// What a service answered. A denial that is about the gateway's own identity is a fault of ours, not of the
-    /// caller; so is a service that does not accept the call at all.
-    pub(crate) fn backend(status: &tonic::Status) -> Self {
-        let error = Error::from_status(status);
-        if is_own_denial(&error) {
-            metrics::counter!("gateway_identity_denied_total").increment(1);
-            return Error::internal(error).into();
-        }
-        error.into()
-    }
-
     /// Adds a header to the answer.
     pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
@@ -190,6 +180,19 @@ fn title(status: StatusCode) -> String {
     status.canonical_reason().unwrap_or("Client Closed Request").to_owned()
 }
 
+/// What a service answered. A denial that is about the gateway's own identity is a fault of ours, not of the caller; so is
+/// a service that does not accept the call at all.
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        let error = Error::from_status(&status);
+        if is_own_denial(&error) {
+            metrics::counter!("gateway_identity_denied_total").increment(1);
+            return Error::internal(error).into();
+        }
+        error.into()
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self { status: error.kind().http_status(), error, headers: HeaderMap::new() }
@@ -247,9 +250,9 @@ mod tests {
     #[test]
     fn a_denial_of_a_user_stays_and_a_denial_of_the_gateway_is_our_fault() {
         let user = Error::denied("INSUFFICIENT_SCOPE", "no").into_status();
-        assert_eq!(Failure::backend(&user).status(), StatusCode::FORBIDDEN);
+        assert_eq!(Failure::from(user).status(), StatusCode::FORBIDDEN);
         let own = Error::denied(mesh_client::CALL_NOT_ALLOWED, "gateway may not").into_status();
-        let failure = Failure::backend(&own);
+        let failure = Failure::from(own);
         assert_eq!(failure.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(failure.error().message(), "internal error");
     }

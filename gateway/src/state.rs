@@ -63,7 +63,7 @@ impl Gateway {
         };
         // The policy's rule for the exchange bounds it.
         let answer = self.auth.clone().exchange_token(message).await;
-        let answer = answer.map_err(|status| Failure::backend(&status).into_error())?.into_inner();
+        let answer = answer.map_err(|status| Failure::from(status).into_error())?.into_inner();
         let lives = Duration::from_secs(answer.expires_in.into());
         Ok(Exchanged { token: answer.access_token.into(), lives })
     }

@@ -18,7 +18,7 @@ use crate::{
         },
         next_page, timestamp,
     },
-    guard::{Call, backend},
+    guard::Call,
     json::{Created, Json},
     params::{Id, Page},
     problem::Failure,
@@ -159,7 +159,7 @@ async fn register(
         display_name: body.display_name.unwrap_or_default(),
         client: client(&call),
     };
-    let answer = gateway.auth.clone().register(call.request(message)).await.map_err(backend)?;
+    let answer = gateway.auth.clone().register(call.request(message)).await?;
     Ok(Created(answer.into_inner().user.try_into()?))
 }
 
@@ -169,7 +169,7 @@ async fn login(
     Json(body): Json<LoginBody>,
 ) -> Result<Json<Tokens>, Failure> {
     let message = v1::LoginRequest { email: body.email, password: body.password, client: client(&call) };
-    let answer = gateway.auth.clone().login(call.request(message)).await.map_err(backend)?;
+    let answer = gateway.auth.clone().login(call.request(message)).await?;
     Ok(Json(answer.into_inner().tokens.try_into()?))
 }
 
@@ -179,7 +179,7 @@ async fn refresh(
     Json(body): Json<RefreshBody>,
 ) -> Result<Json<Tokens>, Failure> {
     let message = v1::RefreshRequest { refresh_token: body.refresh_token, client: client(&call) };
-    let answer = gateway.auth.clone().refresh(call.request(message)).await.map_err(backend)?;
+    let answer = gateway.auth.clone().refresh(call.request(message)).await?;
     Ok(Json(answer.into_inner().tokens.try_into()?))
 }
 
@@ -192,12 +192,12 @@ async fn logout(
         return Err(Error::invalid_field("refresh_token", "is longer than any token").into());
     }
     let message = v1::LogoutRequest { refresh_token: body.refresh_token };
-    gateway.auth.clone().logout(call.request(message)).await.map_err(backend)?;
+    gateway.auth.clone().logout(call.request(message)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn me(State(gateway): State<Shared>, call: Call) -> Result<Json<UserAnswer>, Failure> {
-    let answer = gateway.auth.clone().get_me(call.request(v1::GetMeRequest {})).await.map_err(backend)?;
+    let answer = gateway.auth.clone().get_me(call.request(v1::GetMeRequest {})).await?;
     Ok(Json(answer.into_inner().user.try_into()?))
 }
 
@@ -210,20 +210,19 @@ async fn password(
         current_password: body.current_password,
         new_password: body.new_password,
     };
-    gateway.auth.clone().change_password(call.request(message)).await.map_err(backend)?;
+    gateway.auth.clone().change_password(call.request(message)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn sessions(State(gateway): State<Shared>, call: Call, page: Page) -> Result<Json<Sessions>, Failure> {
     let message = v1::ListSessionsRequest { page_size: page.size()?, page_token: page.token() };
-    let answer =
-        gateway.auth.clone().list_sessions(call.request(message)).await.map_err(backend)?.into_inner();
+    let answer = gateway.auth.clone().list_sessions(call.request(message)).await?.into_inner();
     Ok(Json(Sessions { sessions: all(answer.sessions)?, next_page_token: next_page(answer.next_page_token) }))
 }
 
 async fn end_session(State(gateway): State<Shared>, call: Call, Id(id): Id) -> Result<StatusCode, Failure> {
     let message = v1::EndSessionRequest { session_id: id };
-    gateway.auth.clone().end_session(call.request(message)).await.map_err(backend)?;
+    gateway.auth.clone().end_session(call.request(message)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -234,19 +233,18 @@ async fn create_key(
 ) -> Result<Created<NewApiKey>, Failure> {
     let expires_at = body.expires_at.map(|text| timestamp("expires_at", &text)).transpose()?;
     let message = v1::CreateApiKeyRequest { name: body.name, scopes: body.scopes, expires_at };
-    let answer = gateway.auth.clone().create_api_key(call.request(message)).await.map_err(backend)?;
+    let answer = gateway.auth.clone().create_api_key(call.request(message)).await?;
     Ok(Created(answer.into_inner().try_into()?))
 }
 
 async fn keys_page(State(gateway): State<Shared>, call: Call, page: Page) -> Result<Json<ApiKeys>, Failure> {
     let message = v1::ListApiKeysRequest { page_size: page.size()?, page_token: page.token() };
-    let answer =
-        gateway.auth.clone().list_api_keys(call.request(message)).await.map_err(backend)?.into_inner();
+    let answer = gateway.auth.clone().list_api_keys(call.request(message)).await?.into_inner();
     Ok(Json(ApiKeys { api_keys: all(answer.api_keys)?, next_page_token: next_page(answer.next_page_token) }))
 }
 
 async fn revoke_key(State(gateway): State<Shared>, call: Call, Id(id): Id) -> Result<StatusCode, Failure> {
     let message = v1::RevokeApiKeyRequest { api_key_id: id };
-    gateway.auth.clone().revoke_api_key(call.request(message)).await.map_err(backend)?;
+    gateway.auth.clone().revoke_api_key(call.request(message)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

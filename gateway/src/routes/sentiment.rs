@@ -8,7 +8,7 @@ use crate::{
         incomplete,
         sentiment::{Analysis, AnalyzeBody, Batch, BatchBody, Model, Models},
     },
-    guard::{Call, backend},
+    guard::Call,
     json::Json,
     problem::Failure,
     route::Route,
@@ -56,7 +56,7 @@ async fn analyze(
 ) -> Result<Json<Analysis>, Failure> {
     let message = v1::AnalyzeRequest::from(body);
     let explain = message.explain;
-    let answer = gateway.sentiment.clone().analyze(call.request(message)).await.map_err(backend)?;
+    let answer = gateway.sentiment.clone().analyze(call.request(message)).await?;
     let analysis = answer.into_inner().analysis.ok_or_else(|| incomplete("analysis"))?;
     Ok(Json(Analysis::of(analysis, explain)?))
 }
@@ -68,13 +68,13 @@ async fn batch(
 ) -> Result<Json<Batch>, Failure> {
     let message = v1::AnalyzeBatchRequest::from(body);
     let explain = message.explain;
-    let answer = gateway.sentiment.clone().analyze_batch(call.request(message)).await.map_err(backend)?;
+    let answer = gateway.sentiment.clone().analyze_batch(call.request(message)).await?;
     Ok(Json(Batch::of(answer.into_inner(), explain)?))
 }
 
 async fn models(State(gateway): State<Shared>, call: Call) -> Result<Json<Models>, Failure> {
     let message = v1::ListModelsRequest {};
-    let answer = gateway.sentiment.clone().list_models(call.request(message)).await.map_err(backend)?;
+    let answer = gateway.sentiment.clone().list_models(call.request(message)).await?;
     let models = answer.into_inner().models.into_iter().map(Model::try_from).collect::<Result<_, _>>()?;
     Ok(Json(Models { models }))
 }

@@ -32,7 +32,7 @@ use crate::{
     access::Caller,
     api::sentiment::{StreamAnswer, StreamLine},
     body,
-    guard::{Call, backend},
+    guard::Call,
     held::OpenStream,
     json,
     problem::Failure,
@@ -89,7 +89,7 @@ async fn analyze(State(gateway): State<Shared>, call: Call, request: Request) ->
     let reader = Reader { lines, texts, turns, stop: gateway.lifecycle.stop_token() };
     let reader = AbortOnDropHandle::new(tokio::spawn(reader.run()));
     let request = call.request(ReceiverStream::new(to_service));
-    let answers = gateway.sentiment.clone().analyze_stream(request).await.map_err(backend)?.into_inner();
+    let answers = gateway.sentiment.clone().analyze_stream(request).await?.into_inner();
     let writer = Writer { turns: to_client, answers, ended, _reader: reader, _open: open };
     let mut response = Response::new(Body::from_stream(writer.lines()));
     let headers = response.headers_mut();
@@ -223,7 +223,7 @@ async fn answer(
 ) -> Result<StreamAnswer, Error> {
     match answers.next().await {
         Some(Ok(answer)) => StreamAnswer::of(answer, explain),
-        Some(Err(status)) => Err(Failure::backend(&status).into_error()),
+        Some(Err(status)) => Err(Failure::from(status).into_error()),
         None => Err(Error::unavailable("STREAM_ENDED", "the service ended the stream early")),
     }
 }

@@ -11,7 +11,7 @@ use crate::{
         auth::{UserAnswer, UserPatch, Users, all},
         next_page,
     },
-    guard::{Call, backend},
+    guard::Call,
     json::Json,
     params::{Id, Page},
     problem::Failure,
@@ -50,13 +50,13 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn list(State(gateway): State<Shared>, call: Call, page: Page) -> Result<Json<Users>, Failure> {
     let message = v1::ListUsersRequest { page_size: page.size()?, page_token: page.token() };
-    let answer = gateway.auth.clone().list_users(call.request(message)).await.map_err(backend)?.into_inner();
+    let answer = gateway.auth.clone().list_users(call.request(message)).await?.into_inner();
     Ok(Json(Users { users: all(answer.users)?, next_page_token: next_page(answer.next_page_token) }))
 }
 
 async fn get(State(gateway): State<Shared>, call: Call, Id(id): Id) -> Result<Json<UserAnswer>, Failure> {
     let message = v1::GetUserRequest { user_id: id };
-    let answer = gateway.auth.clone().get_user(call.request(message)).await.map_err(backend)?;
+    let answer = gateway.auth.clone().get_user(call.request(message)).await?;
     Ok(Json(answer.into_inner().user.try_into()?))
 }
 
@@ -67,7 +67,7 @@ async fn update(
     Json(patch): Json<UserPatch>,
 ) -> Result<Json<UserAnswer>, Failure> {
     let message = changes(id, patch)?;
-    let answer = gateway.auth.clone().update_user(call.request(message)).await.map_err(backend)?;
+    let answer = gateway.auth.clone().update_user(call.request(message)).await?;
     Ok(Json(answer.into_inner().user.try_into()?))
 }
 
