@@ -12,6 +12,7 @@ mod password;
 mod refresh;
 mod register;
 mod sessions;
+mod turns;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -32,6 +33,7 @@ use crate::revocations::Feed;
 use crate::store::users::User;
 use crate::store::{self, Position, Store};
 use crate::tokens::{Grant, Tokens, derive};
+use turns::Turns;
 
 pub(crate) use admin::Changes;
 pub(crate) use api_keys::NewKey;
@@ -80,6 +82,7 @@ pub(crate) struct Auth {
     feed: Arc<Feed>,
     verifier: TokenVerifier,
     sources: Mutex<SourceLimits>,
+    turns: Turns,
     pages: PageKey,
     clock: Arc<dyn Clock>,
     rules: Rules,
@@ -132,6 +135,7 @@ impl Auth {
         Ok(Self {
             tokens,
             sources: Mutex::new(SourceLimits::new(parts.rules.source_failures, SOURCES)),
+            turns: Turns::new(),
             pages: PageKey::new(&derive(&root, "page tokens v1")),
             store: parts.store,
             keys: parts.keys,

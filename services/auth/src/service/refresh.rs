@@ -24,14 +24,19 @@ impl Auth {
 
     async fn try_refresh(&self, actor: &Actor, token: &str) -> Result<TokenPair> {
         let token = self.genuine(token).ok_or(AuthError::InvalidRefreshToken)?;
-        // Who loses a race looks again and finds itself the direct predecessor.
-        for _ in 0..3 {
+        // Who loses a race, here or at another replica, looks again and finds itself the direct predecessor.
+        let mut turn = self.turns.try_take(token.session_id);
+        for _ in 0..4 {
             let session =
                 self.store.session(token.session_id).await?.ok_or(AuthError::InvalidRefreshToken)?;
             let now = self.clock.now();
             let next = match session.chain().judge(&hash(token.secret), now, self.rules.grace) {
                 Verdict::Expired => return Err(AuthError::InvalidRefreshToken),
                 Verdict::Reused => return self.end_family(actor, &session, now).await,
+                Verdict::Rotate if turn.is_none() => {
+                    turn = self.turns.take(token.session_id).await;
+                    None
+                }
                 Verdict::Rotate => self.rotate(actor, &token, &session, now).await?,
                 Verdict::Replay => {
                     let next = self.tokens.successor(&token, Some(&session.current_hash))?;
