@@ -3,7 +3,7 @@
 //! A process reads its settings once, before it binds a port. [`Reader`] records what was asked for, so that `--help`
 //! can list it, and every fault, so that the operator mends all of them in one go. A secret never appears in an error,
 //! in the effective configuration or in `Debug` output. What lies in files and may change while a process runs is followed
-//! by [`follow`].
+//! by [`follow()`].
 
 mod follow;
 mod reader;
