@@ -12,13 +12,15 @@ use std::time::Duration;
 
 mod local;
 mod person;
+mod process;
 mod processes;
 mod proof;
 pub mod raw;
 
 pub use local::Mesh;
 pub use person::{PASSWORD, Person, answer, eventually};
-pub use processes::{ADMIN_EMAIL, ADMIN_PASSWORD, Process, ProcessMesh, Setup, programs};
+pub use process::{Process, programs};
+pub use processes::{ADMIN_EMAIL, ADMIN_PASSWORD, ProcessMesh, Setup};
 pub use proof::{Proof, count, is_full};
 
 /// Nothing in these tests waits longer.

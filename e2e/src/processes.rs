@@ -4,8 +4,7 @@
 use std::{
     fs,
     net::{SocketAddr, TcpListener},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::Path,
     time::Duration,
 };
 
@@ -14,7 +13,7 @@ use mesh_policy::{Contract, Policy};
 use mesh_testkit::{FaultProxy, OtlpReceiver, Postgres, PostgresDatabase, Redis};
 use tempfile::TempDir;
 
-use crate::{LIMIT, PASSWORD, Person, eventually};
+use crate::{PASSWORD, Person, Process, process::Launch};
 
 /// The first administrator of such a mesh.
 pub const ADMIN_EMAIL: &str = "root@example.com";
@@ -24,115 +23,6 @@ pub const ADMIN_PASSWORD: &str = "administrators knot their own cords";
 
 /// Life of the certificates of a test.
 const HOUR: Duration = Duration::from_secs(3600);
-
-/// A program of the mesh that runs; it is killed with the test.
-#[derive(Debug)]
-pub struct Process {
-    name: String,
-    program: String,
-    env: Vec<(String, String)>,
-    listen: SocketAddr,
-    admin: SocketAddr,
-    child: Child,
-    log: PathBuf,
-}
-
-impl Process {
-    fn spawn(program: &str, env: &[(String, String)], log: &Path) -> Child {
-        let path = programs().join(program);
-        assert!(path.exists(), "{} is missing: run `cargo build --workspace` first", path.display());
-        let log = fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
-        let mut command = Command::new(path);
-        command.env_clear().envs(env.iter().map(|(k, v)| (k, v)));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap()
-    }
-
-    /// Its name in the mesh: `auth`, `gateway-2`.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Its process id.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Where it serves.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.listen
-    }
-
-    /// Its admin port: `/readyz`, `/metrics`.
-    #[must_use]
-    pub fn admin(&self) -> SocketAddr {
-        self.admin
-    }
-
-    /// What it has logged.
-    #[must_use]
-    pub fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
-    }
-
-    /// Resident memory now and at its peak, bytes.
-    #[must_use]
-    pub fn memory(&self) -> (u64, u64) {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let kib = |key: &str| {
-            let line = status.lines().find(|l| l.starts_with(key)).unwrap();
-            line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
-        };
-        (kib("VmRSS:") * 1024, kib("VmHWM:") * 1024)
-    }
-
-    /// Its metrics in the text format of Prometheus.
-    pub async fn metrics(&self) -> String {
-        let url = format!("http://{}/metrics", self.admin);
-        reqwest::get(url).await.unwrap().text().await.unwrap()
-    }
-
-    /// Sends a signal: `TERM`, `KILL`, `STOP`, `CONT`.
-    pub fn signal(&self, signal: &str) {
-        let pid = self.pid().to_string();
-        assert!(Command::new("kill").args([&format!("-{signal}"), &pid]).status().unwrap().success());
-    }
-
-    /// Waits for its end and gives its exit code; killed after [`LIMIT`].
-    pub async fn ended(&mut self) -> Option<i32> {
-        let mut code = None;
-        let ended = eventually(LIMIT, || {
-            let status = self.child.try_wait().unwrap();
-            code = status.map(|s| s.code());
-            std::future::ready(status.is_some())
-        });
-        assert!(ended.await, "{} does not end:\n{}", self.name, self.log());
-        code.flatten()
-    }
-
-    async fn wait_until_ready(&self) {
-        let url = format!("http://{}/readyz", self.admin);
-        let ready = || async { reqwest::get(&url).await.is_ok_and(|r| r.status().is_success()) };
-        assert!(eventually(LIMIT, ready).await, "{} is not ready:\n{}", self.name, self.log());
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The folder with the programs of the workspace.
-#[must_use]
-pub fn programs() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.parent().and_then(Path::parent).unwrap().to_owned()
-}
 
 /// How a mesh of processes is started.
 #[derive(Debug, Clone)]
@@ -280,18 +170,17 @@ impl ProcessMesh {
         }
         let env: Vec<_> = env.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
         let (program, log) = (format!("quipu-{workload}"), at.join(format!("{name}.log")));
-        let child = Process::spawn(&program, &env, &log);
-        self.processes.push(Process { name: name.to_owned(), program, env, listen, admin, child, log });
+        self.processes.push(Process::start(name, Launch { program, env, listen, admin }, log));
     }
 
     /// A program by name.
     #[must_use]
     pub fn process(&self, name: &str) -> &Process {
-        self.processes.iter().find(|p| p.name == name).unwrap()
+        self.processes.iter().find(|p| p.name() == name).unwrap()
     }
 
     fn process_mut(&mut self, name: &str) -> &mut Process {
-        self.processes.iter_mut().find(|p| p.name == name).unwrap()
+        self.processes.iter_mut().find(|p| p.name() == name).unwrap()
     }
 
     /// Asks every program to end; their exit codes.
@@ -313,15 +202,13 @@ impl ProcessMesh {
 
     /// Changes a setting of a program for when it is started again.
     pub fn change(&mut self, name: &str, key: &str, value: &str) {
-        let env = &mut self.process_mut(name).env;
-        env.retain(|(k, _)| k != key);
-        env.push((key.to_owned(), value.to_owned()));
+        self.process_mut(name).change(key, value);
     }
 
     /// Starts a stopped program again, with the same settings on the same ports, and waits until it is ready.
     pub async fn start_again(&mut self, name: &str) {
         let process = self.process_mut(name);
-        process.child = Process::spawn(&process.program, &process.env, &process.log);
+        process.start_again();
         process.wait_until_ready().await;
     }
 
