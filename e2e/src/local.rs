@@ -6,7 +6,7 @@ use mesh_lifecycle::{Drain, Lifecycle, Outcome};
 use quipu::up::{LocalMesh, Options};
 use tempfile::TempDir;
 
-use crate::{LIMIT, PASSWORD, Person};
+use crate::{LIMIT, Person};
 
 /// A running mesh; its data folder goes away with it.
 pub struct Mesh {
@@ -90,10 +90,7 @@ impl Mesh {
 
     /// A person with an account who has signed in.
     pub async fn signed_in(&self, name: &str) -> Person {
-        let mut person = self.person();
-        person.register(name).await;
-        person.sign_in(name, PASSWORD).await;
-        person
+        self.person().join(name).await
     }
 
     /// The first administrator, signed in.

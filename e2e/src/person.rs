@@ -43,6 +43,13 @@ impl Person {
         answer
     }
 
+    /// With an account of that name, signed in.
+    pub async fn join(mut self, name: &str) -> Self {
+        self.register(name).await;
+        self.sign_in(name, PASSWORD).await;
+        self
+    }
+
     /// Signs in; later requests carry the token.
     pub async fn sign_in(&mut self, name: &str, password: &str) -> Value {
         self.sign_in_as(&format!("{name}@example.com"), password).await

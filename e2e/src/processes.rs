@@ -13,7 +13,7 @@ use mesh_policy::{Contract, Policy};
 use mesh_testkit::{FaultProxy, OtlpReceiver, Postgres, PostgresDatabase, Redis};
 use tempfile::TempDir;
 
-use crate::{PASSWORD, Person, Process, process::Launch};
+use crate::{Person, Process, process::Launch};
 
 /// The first administrator of such a mesh.
 pub const ADMIN_EMAIL: &str = "root@example.com";
@@ -257,10 +257,7 @@ impl ProcessMesh {
 
     /// A person with an account who has signed in.
     pub async fn signed_in(&self, name: &str) -> Person {
-        let mut person = self.person();
-        person.register(name).await;
-        person.sign_in(name, PASSWORD).await;
-        person
+        self.person().join(name).await
     }
 
     /// The first administrator, signed in.
