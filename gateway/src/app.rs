@@ -45,7 +45,7 @@ impl App {
     pub async fn build(config: Config, mesh: Mesh, lifecycle: Lifecycle) -> mesh_error::Result<Self> {
         let gateway = Arc::new(gateway(&config, &mesh, &lifecycle)?);
         let edge = Edge::new(Cors::new(config.cors_origins), config.trusted_proxies);
-        let router = routes::router(&gateway, edge);
+        let router = routes::router(&gateway, &edge);
         let tls = match config.tls_dir.as_deref() {
             Some(dir) => Some(PublicTls::from_dir(dir).await?),
             None => None,

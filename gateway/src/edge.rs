@@ -2,6 +2,7 @@
 
 pub(crate) mod cors;
 pub(crate) mod envelope;
+mod events;
 mod hygiene;
 pub(crate) mod io;
 pub(crate) mod listener;
@@ -27,7 +28,7 @@ pub(crate) struct Peer {
 pub(crate) struct Client {
     /// The client's own address, behind at most one trusted proxy.
     pub(crate) address: IpAddr,
-    /// The `User-Agent` header, at most 256 characters.
+    /// The `User-Agent` header, at most 256 bytes.
     pub(crate) user_agent: String,
 }
 

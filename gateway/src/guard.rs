@@ -3,7 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use axum::{
-    extract::{FromRequestParts, Request, State},
+    extract::{FromRequestParts, Request},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -18,7 +18,7 @@ use crate::{
     edge::Client,
     problem::Failure,
     rate::{Charge, Class},
-    route::{Access, SharedInfo},
+    route::{Access, BodyKind, SharedInfo},
     state::{Gateway, Shared},
 };
 
@@ -75,28 +75,30 @@ impl<S: Send + Sync> FromRequestParts<S> for Call {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
-        let call = parts.extensions.get::<Self>().cloned();
+        let call = parts.extensions.remove::<Self>();
         call.ok_or_else(|| Error::internal("a handler without a guard").into())
     }
 }
 
-/// The middleware of every route.
-pub(crate) async fn guard(State(guarded): State<Guarded>, mut request: Request, next: Next) -> Response {
+/// What stands before the handler of every route.
+pub(crate) async fn guard(guarded: Guarded, client: Client, mut request: Request, next: Next) -> Response {
     let Guarded { gateway, facts } = guarded;
     let mut charge = None;
-    let client = request.extensions().get::<Client>().cloned().unwrap_or_default();
     let arrived = Arrived { credentials: Credentials::from_headers(request.headers()), client };
     let mut response = match admit(&gateway, &facts, arrived, &mut charge).await {
         Ok(call) => {
-            request.extensions_mut().insert(call.clone());
-            request.extensions_mut().insert(facts.clone());
             // The body counts until the answer begins.
-            let place = gateway.held.place();
-            request.extensions_mut().insert(place.clone());
-            let _held = place;
+            let _held = (facts.0.body != BodyKind::None).then(|| {
+                let place = gateway.held.place();
+                request.extensions_mut().insert(facts.clone());
+                request.extensions_mut().insert(place.clone());
+                place
+            });
             if facts.0.idempotent {
-                writes::once(&gateway, &facts, &call, request, next).await.into_response()
+                request.extensions_mut().insert(call.clone());
+                Box::pin(writes::once(&gateway, &facts, &call, request, next)).await.into_response()
             } else {
+                request.extensions_mut().insert(call);
                 next.run(request).await
             }
         }
@@ -177,7 +179,8 @@ async fn authenticate(
             Err(Failure::unauthenticated(Error::unauthenticated("UNAUTHENTICATED", "sign in first"), false))
         }
         Some(Credentials::Token(token)) => access::verify(&gateway.verifier, token, false).await,
-        Some(Credentials::Key(key)) => by_key(gateway, &key, address).await,
+        // Rare, and its state is large: the future of every request would carry it along.
+        Some(Credentials::Key(key)) => Box::pin(by_key(gateway, &key, address)).await,
     }
 }
 

@@ -48,6 +48,13 @@ pub(crate) struct Info {
     pub(crate) idempotent: bool,
 }
 
+impl Info {
+    /// Whether it is asked every few seconds by whoever looks after the process.
+    pub(crate) fn is_probe(&self) -> bool {
+        self.rate.is_none()
+    }
+}
+
 /// What only the OpenAPI document needs to know.
 pub(crate) struct Doc {
     pub(crate) id: &'static str,
@@ -176,8 +183,8 @@ impl Route {
         self
     }
 
-    /// Never limited: probes.
-    pub(crate) fn unlimited(mut self) -> Self {
+    /// For probes: never limited and never traced.
+    pub(crate) fn probe(mut self) -> Self {
         self.info.rate = None;
         self
     }

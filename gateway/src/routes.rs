@@ -12,7 +12,13 @@ mod users;
 
 use std::sync::Arc;
 
-use axum::{Router, middleware::from_fn_with_state};
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse as _, Response},
+};
+use futures::future::BoxFuture;
 use http::StatusCode;
 
 use crate::{
@@ -42,18 +48,40 @@ pub(crate) fn all() -> Vec<Route> {
 }
 
 /// The router: guard before each handler, envelope around everything, also around what no route matches.
-pub(crate) fn router(gateway: &Shared, edge: Edge) -> Router {
+pub(crate) fn router(gateway: &Shared, edge: &Edge) -> Router {
     let mut router = Router::new();
     for Route { info, handler, .. } in all() {
         let path = info.path;
         let guarded = Guarded { gateway: gateway.clone(), facts: Facts(Arc::new(info)) };
-        router = router.route(path, handler.route_layer(from_fn_with_state(guarded, guard)));
+        router = router.route(path, handler.route_layer(from_fn_with_state((edge.clone(), guarded), enter)));
     }
     router
-        .fallback(no_route)
-        .method_not_allowed_fallback(no_method)
+        .fallback(stray(edge, no_route))
+        .method_not_allowed_fallback(stray(edge, no_method))
         .with_state(gateway.clone())
-        .layer(from_fn_with_state(edge, envelope))
+}
+
+/// The one middleware of a route: layers of their own would each box and copy the request.
+async fn enter(State((edge, guarded)): State<(Edge, Guarded)>, request: Request, next: Next) -> Response {
+    let route = guarded.facts.0.clone();
+    envelope(&edge, Some(&route), request, |request, client| guard(guarded, client, request, next)).await
+}
+
+/// The handler of what no route takes.
+fn stray<F>(
+    edge: &Edge,
+    failure: fn() -> F,
+) -> impl Fn(Request) -> BoxFuture<'static, Response> + Clone + Send + Sync + 'static
+where
+    F: Future<Output = Failure> + Send + 'static,
+{
+    let edge = edge.clone();
+    move |request| {
+        let edge = edge.clone();
+        Box::pin(async move {
+            envelope(&edge, None, request, |_, _| async move { failure().await.into_response() }).await
+        })
+    }
 }
 
 pub(crate) async fn no_route() -> Failure {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// Rank of each crate; a crate may depend on crates of a lower rank. Ranks: vocabulary, identity, building blocks,
+/// Rank of each crate; a crate may depend on crates of a lower rank. Ranks: vocabulary, identity and telemetry, building blocks,
 /// outbound, inbound, test tools, services, program, whole-mesh tests.
 const RANKS: &[(&str, u8)] = &[
     ("mesh-proto", 0),
@@ -11,7 +11,7 @@ const RANKS: &[(&str, u8)] = &[
     ("mesh-identity", 1),
     ("mesh-policy", 2),
     ("mesh-resilience", 2),
-    ("mesh-telemetry", 2),
+    ("mesh-telemetry", 1),
     ("mesh-lifecycle", 2),
     ("mesh-store", 2),
     ("mesh-client", 3),

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Connections of a closed loop.
-const CONNECTIONS: usize = 16;
+const CONNECTIONS: usize = 64;
 
 /// What is asked about.
 const TEXT: &str =

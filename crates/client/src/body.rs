@@ -23,7 +23,7 @@ pub(crate) struct Open {
     pub(crate) ticket: Ticket,
     pub(crate) record: Record,
     /// Ends the request's stream.
-    pub(crate) _end: DropGuard,
+    pub(crate) _end: Option<DropGuard>,
 }
 
 /// A response body.

@@ -33,13 +33,14 @@ pub(crate) async fn call(upstream: &Upstream, request: Request<Body>) -> Respons
     let method = terms.method.clone();
     let record = Record::begin(upstream.own_name.clone(), upstream.name.clone(), method);
     let span = record.span().clone();
-    let ended = CancellationToken::new();
-    let end = ended.clone().drop_guard();
-    let answer = run(upstream, &terms, request, (&record, ended)).instrument(span.clone()).await;
+    // Only a stream of the caller's has to be told that its call has ended.
+    let ended = terms.client_streaming.then(CancellationToken::new);
+    let end = ended.clone().map(CancellationToken::drop_guard);
+    let answer = run(upstream, &terms, request, (&record, ended)).instrument(span).await;
     match answer {
-        Ok(answer) => span.in_scope(|| finish(upstream, &terms, answer, (record, end))),
+        Ok(answer) => finish(upstream, &terms, answer, (record, end)),
         Err(error) => {
-            span.in_scope(|| error.log());
+            record.log(|| error.log());
             record.end(error.kind().grpc_code() as i32);
             refuse(error)
         }
@@ -55,17 +56,16 @@ async fn run(
     upstream: &Upstream,
     terms: &Terms,
     request: Request<Body>,
-    (record, ended): (&Record, CancellationToken),
+    (record, ended): (&Record, Option<CancellationToken>),
 ) -> Result<Answer, Error> {
     if terms.deadline.is_expired() {
         return Err(Deadline::error());
     }
     let attempts = async {
         let (head, body) = request.into_parts();
-        let mut outgoing = if terms.client_streaming {
-            Outgoing::once(body, ended)
-        } else {
-            Outgoing::keep(body, upstream.settings.replay).await.map_err(Error::from)?
+        let mut outgoing = match ended {
+            Some(ended) => Outgoing::once(body, ended),
+            None => Outgoing::keep(body, upstream.settings.replay).await.map_err(Error::from)?,
         };
         upstream.budget.deposit();
         let mut tried = Vec::new();
@@ -118,17 +118,14 @@ fn finish(
     upstream: &Upstream,
     terms: &Terms,
     answer: Answer,
-    (record, end): (Record, DropGuard),
+    (record, end): (Record, Option<DropGuard>),
 ) -> Response<Body> {
     let Answer { response, ticket } = answer;
     if let Some(status) = Status::from_header_map(response.headers()) {
         let error = Error::from_status(&status);
         if error.kind() == Kind::PermissionDenied && is_own_denial(&error) {
-            tracing::error!(
-                server = &*upstream.name,
-                method = &*terms.method,
-                "this workload may not call it"
-            );
+            let (server, method) = (&*upstream.name, &*terms.method);
+            record.log(|| tracing::error!(server, method, "this workload may not call it"));
             metrics::counter!("mesh_client_denied_total", "server" => upstream.name.to_string()).increment(1);
         }
         record.end(code_of(response.headers()));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use http::{Request, Response};
+use http::{Request, Response, uri::Authority};
 use mesh_identity::SpiffeId;
 use mesh_policy::PolicyHandle;
 use mesh_resilience::RetryBudget;
@@ -28,6 +28,8 @@ pub struct Channel(Arc<Upstream>);
 pub(crate) struct Upstream {
     /// Its name in the policy.
     pub(crate) name: Arc<str>,
+    /// The same, as requests say whom they are for.
+    pub(crate) authority: Authority,
     /// Who calls.
     pub(crate) own: SpiffeId,
     /// The name under which the caller is counted.
@@ -39,9 +41,9 @@ pub(crate) struct Upstream {
 }
 
 impl Channel {
-    pub(crate) fn open(mesh: &Mesh, workload: &str, expected: SpiffeId, target: Target) -> Self {
+    pub(crate) fn open(mesh: &Mesh, authority: Authority, expected: SpiffeId, target: Target) -> Self {
         let settings = mesh.settings();
-        let name: Arc<str> = workload.into();
+        let name: Arc<str> = authority.as_str().into();
         let dial = Dial::new(mesh.tls.clone(), expected, settings);
         let balancer = Arc::new(Balancer::new(Arc::clone(&name), dial));
         if let Target::Static(addresses) = &target {
@@ -54,6 +56,7 @@ impl Channel {
         let own = mesh.id();
         Self(Arc::new(Upstream {
             name,
+            authority,
             own_name: own.service_account().unwrap_or("unknown").into(),
             own,
             policy: mesh.policy.clone(),

@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{future::FutureExt as _, sync::CancellationToken};
 use tonic::body::Body;
 
 use crate::Settings;
@@ -178,7 +178,6 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, future: F) {
-        let cut = self.0.clone();
-        tokio::spawn(async move { cut.run_until_cancelled(future).await });
+        tokio::spawn(future.with_cancellation_token_owned(self.0.clone()));
     }
 }

@@ -142,7 +142,8 @@ impl Mesh {
         let expected =
             self.policy.load().id_of(workload).ok_or_else(|| unknown("the policy does not name it"))?;
         let target = self.endpoints.get(workload).ok_or_else(|| unknown("its endpoint is not configured"))?;
-        let channel = Channel::open(self, workload, expected, target.clone());
+        let authority = workload.parse().map_err(|_| unknown("its name is not one of a host"))?;
+        let channel = Channel::open(self, authority, expected, target.clone());
         channels.insert(workload.to_owned(), channel.clone());
         Ok(channel)
     }

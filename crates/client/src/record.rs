@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mesh_telemetry::red;
+use mesh_telemetry::{RequestSpan, red};
 use tokio::time::Instant;
 use tracing::{Span, field::Empty};
 
@@ -23,23 +23,37 @@ pub(crate) struct Record {
 impl Record {
     /// `method` is `package.Service/Method` of the contract, or what stands for a path that is not in it.
     pub(crate) fn begin(workload: Arc<str>, server: Arc<str>, method: Arc<str>) -> Self {
-        let span = tracing::info_span!(
+        let mut record =
+            Self { workload, server, method, span: Span::none(), began: Instant::now(), code: CANCELLED };
+        if !RequestSpan::is_left_out() {
+            record.span = record.make_span();
+        }
+        record
+    }
+
+    fn make_span(&self) -> Span {
+        tracing::info_span!(
             "rpc client",
-            otel.name = &*method,
+            otel.name = &*self.method,
             otel.kind = "client",
             rpc.system.name = "grpc",
-            rpc.method = &*method,
-            quipu.workload = &*workload,
-            server.address = &*server,
+            rpc.method = &*self.method,
+            quipu.workload = &*self.workload,
+            server.address = &*self.server,
             rpc.response.status_code = Empty,
             rpc.retries = Empty,
             otel.status_code = Empty,
-        );
-        Self { workload, server, method, span, began: Instant::now(), code: CANCELLED }
+        )
     }
 
+    /// The span, which is none when nobody records it.
     pub(crate) fn span(&self) -> &Span {
         &self.span
+    }
+
+    /// Writes a line about the call, which names it whether its span is recorded or not.
+    pub(crate) fn log(&self, line: impl FnOnce()) {
+        if self.span.is_none() { self.make_span().in_scope(line) } else { self.span.in_scope(line) }
     }
 
     pub(crate) fn retried(&self, retries: u32) {
@@ -59,7 +73,6 @@ impl Drop for Record {
         if self.code != 0 {
             self.span.record("otel.status_code", "ERROR");
         }
-        let [workload, server, method] = [&self.workload, &self.server, &self.method].map(Arc::clone);
-        red::rpc_client_call(workload, server, method, name, self.began.elapsed());
+        red::rpc_client_call((&self.workload, &self.server), &self.method, name, self.began.elapsed());
     }
 }

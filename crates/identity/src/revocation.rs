@@ -140,7 +140,7 @@ impl Revocations {
         };
         match &self.0.fallback {
             _ if revoked => Err(TokenError::Revoked),
-            Some(fallback) if !heard => match fallback.is_active(claims).await? {
+            Some(fallback) if !heard => match Box::pin(fallback.is_active(claims)).await? {
                 true => Ok(()),
                 false => Err(TokenError::Revoked),
             },

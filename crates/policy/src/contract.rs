@@ -25,6 +25,8 @@ pub struct Method {
     pub name: Arc<str>,
     /// Path on the wire, such as `/quipu.auth.v1.AuthService/Login`; matched byte for byte.
     pub path: Arc<str>,
+    /// As metrics and traces name it, such as `quipu.auth.v1.AuthService/Login`.
+    pub full_name: Arc<str>,
     /// Whether calling twice is as good as calling once: the method states `NO_SIDE_EFFECTS` or `IDEMPOTENT`.
     pub retry_safe: bool,
     /// Whether the caller sends a stream.
@@ -44,6 +46,7 @@ impl Method {
             service: Arc::clone(service),
             name: name.into(),
             path: format!("/{service}/{name}").into(),
+            full_name: format!("{service}/{name}").into(),
             retry_safe: false,
             client_streaming: false,
             server_streaming: false,

@@ -4,6 +4,7 @@
 //! the drain. Calls of one connection are tasks that end with it at the latest.
 
 mod counted;
+mod events;
 mod executor;
 mod lifetime;
 mod quiet;
@@ -16,6 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use futures::TryFutureExt as _;
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
@@ -26,13 +29,14 @@ use mesh_lifecycle::Lifecycle;
 use metrics::{counter, gauge};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tonic::body::Body;
 use tower::ServiceExt;
 
 use self::counted::{Counted, Traffic};
+use self::events::{Event, Events};
 use self::executor::CallTasks;
 use self::lifetime::Lifetime;
 use self::quiet::Quiet;
@@ -150,7 +154,7 @@ async fn handshake(shared: &Shared, socket: TcpStream) -> Result<(TlsStream<TcpS
 /// HTTP/2 with a known peer.
 async fn converse(
     shared: &Arc<Shared>,
-    mut own: Own,
+    own: Own,
     (stream, peer): (TlsStream<TcpStream>, Peer),
     addr: SocketAddr,
 ) -> End {
@@ -165,30 +169,32 @@ async fn converse(
     };
     let connection = builder(&shared.limits, tasks.clone()).serve_connection(TokioIo::new(io), service);
     let mut connection = pin!(connection);
-    let mut preface = pin!(sleep(shared.limits.handshake));
-    let mut soft = pin!(sleep_until(life.soft));
-    let closing = shared.lifecycle.stop_token();
+    let events = Events::of(&shared.lifecycle, &shared.limits, own.generation, life.soft);
+    // Looked at when something is due, and not whenever the connection is.
+    let mut events = FuturesUnordered::from_iter([events.next()]);
     let end = loop {
-        tokio::select! {
+        let (event, mut rest) = tokio::select! {
+            biased;
             result = &mut connection => break ended(result),
-            () = &mut preface, if !preface.is_elapsed() => {
-                if traffic.received() < PREFACE {
-                    break End::Preface;
-                }
-            }
-            Ok(()) = own.generation.changed() => {
+            Some(event) = events.next() => event,
+        };
+        match event {
+            Event::Preface if traffic.received() < PREFACE => break End::Preface,
+            Event::Preface => {}
+            Event::Renewed => {
                 life = life.renewed(&shared.limits);
-                soft.as_mut().reset(life.soft);
+                rest.age_at(life.soft);
             }
-            () = &mut soft => {
+            Event::Aged => {
                 connection.as_mut().graceful_shutdown();
                 break leave(shared, connection, (&calls, &traffic), Some(life.hard)).await;
             }
-            () = closing.cancelled() => {
+            Event::Closing => {
                 connection.as_mut().graceful_shutdown();
                 break leave(shared, connection, (&calls, &traffic), None).await;
             }
         }
+        events.push(rest.next());
     };
     tasks.cancel();
     end
@@ -253,18 +259,18 @@ fn builder(limits: &Limits, tasks: CallTasks) -> http2::Builder<CallTasks> {
 }
 
 /// One call: what is known of the connection goes into its extensions, then it goes through the stack.
-async fn call(
+fn call(
     stack: Stack,
     request: Request<Incoming>,
     peer: Peer,
     addr: SocketAddr,
     active: Active,
-) -> Result<Response<counted::WithGuard<Active>>, Infallible> {
+) -> impl Future<Output = Result<Response<counted::WithGuard<Active>>, Infallible>> {
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(peer);
     request.extensions_mut().insert(RemoteAddr(addr));
-    let response = stack.oneshot(request).await?;
-    Ok(response.map(|body| counted::WithGuard::new(body, active)))
+    let response = stack.oneshot(request);
+    response.map_ok(|response| response.map(|body| counted::WithGuard::new(body, active)))
 }
 
 /// Counts a call of the connection as in progress until its body has ended.

@@ -7,9 +7,9 @@ use mesh_error::Error;
 use mesh_identity::{Principal, User};
 use mesh_lifecycle::Lifecycle;
 use mesh_resilience::Place;
+use mesh_telemetry::RequestSpan;
 use tokio::sync::oneshot;
 use tonic::{Request, Status};
-use tracing::Instrument;
 
 tokio::task_local! {
     /// The call that a handler or its stream works on.
@@ -76,11 +76,10 @@ where
     E: From<Error> + Send + 'static,
 {
     let (done, result) = oneshot::channel();
-    let task = async move {
+    let task = RequestSpan::current().follow(async move {
         // The caller may be gone.
         let _ = done.send(change.await);
-    }
-    .in_current_span();
+    });
     match CALL.try_with(Call::clone) {
         Ok(call) => {
             let lifecycle = call.lifecycle.clone();

@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
+use mesh_telemetry::RequestSpan;
 use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection};
-use tracing::Instrument;
 
 use crate::db::{Db, Target};
 use crate::error::{StoreError, StoreErrorKind};
@@ -124,7 +124,7 @@ fn pause(attempt: u32) -> Duration {
 async fn shielded<T: Send + 'static>(
     work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, StoreError> {
-    match tokio::spawn(work.in_current_span()).await {
+    match tokio::spawn(RequestSpan::current().follow(work)).await {
         Ok(result) => result,
         Err(error) => Err(StoreError::new(StoreErrorKind::Other, error)),
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use mesh_config::{Reader, Reported};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -197,7 +197,7 @@ impl FromStr for Filter {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        EnvFilter::builder().parse(text).map(|_| Self(text.to_owned())).map_err(|error| error.to_string())
+        text.parse::<Targets>().map(|_| Self(text.to_owned())).map_err(|error| error.to_string())
     }
 }
 

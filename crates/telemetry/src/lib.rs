@@ -7,6 +7,7 @@
 
 pub mod audit;
 mod config;
+mod head;
 mod log;
 mod members;
 pub mod metrics_names;
@@ -16,6 +17,7 @@ pub mod propagation;
 mod recent;
 mod recorder;
 pub mod red;
+mod request;
 mod subscriber;
 mod telemetry;
 mod traces;
@@ -24,5 +26,6 @@ pub use config::{Format, Sampling, TelemetryConfig};
 pub use neutral::{is_hostile, neutralise};
 pub use recent::{RecentSpan, RecentTraces};
 pub use recorder::metrics_text;
+pub use request::{Followed, RequestSpan};
 pub use subscriber::subscriber;
 pub use telemetry::{Telemetry, TelemetryError};

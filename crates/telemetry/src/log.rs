@@ -101,8 +101,6 @@ where
             fields.extend(more);
         }
     }
-    // These are instructions to the trace, not facts about the call.
-    fields.retain(|name, _| !name.starts_with("otel."));
     fields.insert("name".into(), innermost.name().into());
     Some(Value::Object(fields))
 }

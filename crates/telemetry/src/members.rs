@@ -45,18 +45,24 @@ impl<'w> FormatFields<'w> for Members {
 struct Appended<'a>(&'a mut String);
 
 impl Appended<'_> {
-    fn name(&mut self, field: &Field) {
+    /// Begins a member; not for what instructs the trace and is no fact about the call.
+    fn begin(&mut self, field: &Field) -> bool {
+        if field.name().starts_with("otel.") {
+            return false;
+        }
         if !self.0.is_empty() {
             self.0.push(',');
         }
         self.0.push('"');
         self.0.push_str(field.name());
         self.0.push_str("\":");
+        true
     }
 
     fn plain(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        self.name(field);
-        let _ = self.0.write_fmt(value);
+        if self.begin(field) {
+            let _ = self.0.write_fmt(value);
+        }
     }
 }
 
@@ -82,17 +88,19 @@ impl Visit for Appended<'_> {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.name(field);
-        self.0.push('"');
-        let _ = Escaped(self.0).write_str(value);
-        self.0.push('"');
+        if self.begin(field) {
+            self.0.push('"');
+            let _ = Escaped(self.0).write_str(value);
+            self.0.push('"');
+        }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.name(field);
-        self.0.push('"');
-        let _ = write!(Escaped(self.0), "{value:?}");
-        self.0.push('"');
+        if self.begin(field) {
+            self.0.push('"');
+            let _ = write!(Escaped(self.0), "{value:?}");
+            self.0.push('"');
+        }
     }
 }
 

@@ -23,6 +23,11 @@ pub fn metrics_text() -> String {
     handle.render()
 }
 
+/// Whether what is measured is kept.
+pub(crate) fn is_installed() -> bool {
+    matches!(HANDLE.get(), Some(Ok(_)))
+}
+
 /// Installs the recorder; the second time does nothing.
 ///
 /// # Errors

@@ -3,65 +3,91 @@
 //! Callers pass only names that come from the contract or from the router: a path that nobody serves is
 //! [`UNKNOWN`], so that a stranger cannot grow the metrics.
 
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use metrics::{Gauge, SharedString, gauge, histogram};
+use metrics::{Gauge, Histogram, SharedString, gauge, histogram};
 
 use crate::metrics_names as names;
+use crate::recorder;
 
 /// The one label of all methods and routes that are not known.
 pub const UNKNOWN: &str = "_OTHER";
 
+/// What a duration is of.
+#[derive(PartialEq, Eq, Hash)]
+enum Labels {
+    Server { workload: Arc<str>, method: Arc<str>, code: &'static str },
+    Client { workload: Arc<str>, server: Arc<str>, method: Arc<str>, code: &'static str },
+    Http { method: &'static str, route: &'static str, status: u16 },
+}
+
+/// The histograms, each looked up by its labels once: the recorder copies and sorts all of them at each look.
+static DURATIONS: LazyLock<RwLock<HashMap<Labels, Histogram>>> = LazyLock::new(RwLock::default);
+
+impl Labels {
+    fn record(self, took: Duration) {
+        let known = DURATIONS.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(histogram) = known.get(&self) {
+            return histogram.record(took.as_secs_f64());
+        }
+        drop(known);
+        let histogram = self.histogram();
+        histogram.record(took.as_secs_f64());
+        // What is made before there is a recorder records nothing, for ever.
+        if recorder::is_installed() {
+            DURATIONS.write().unwrap_or_else(PoisonError::into_inner).insert(self, histogram);
+        }
+    }
+
+    fn histogram(&self) -> Histogram {
+        match self {
+            Self::Server { workload, method, code } => histogram!(
+                names::RPC_SERVER_CALL_DURATION,
+                "rpc_system_name" => "grpc",
+                "rpc_method" => Arc::clone(method),
+                "rpc_response_status_code" => *code,
+                "quipu_workload" => Arc::clone(workload)
+            ),
+            Self::Client { workload, server, method, code } => histogram!(
+                names::RPC_CLIENT_CALL_DURATION,
+                "rpc_system_name" => "grpc",
+                "rpc_method" => Arc::clone(method),
+                "rpc_response_status_code" => *code,
+                "quipu_workload" => Arc::clone(workload),
+                "quipu_server" => Arc::clone(server)
+            ),
+            Self::Http { method, route, status } => histogram!(
+                names::HTTP_SERVER_REQUEST_DURATION,
+                "http_request_method" => *method,
+                "http_route" => *route,
+                "http_response_status_code" => status.to_string()
+            ),
+        }
+    }
+}
+
 /// A call that a gRPC server has answered. `method` is `package.Service/Method`, `code` is as [`code_name`] says.
-pub fn rpc_server_call(
-    workload: impl Into<SharedString>,
-    method: impl Into<SharedString>,
-    code: &'static str,
-    took: Duration,
-) {
-    histogram!(
-        names::RPC_SERVER_CALL_DURATION,
-        "rpc_system_name" => "grpc",
-        "rpc_method" => method,
-        "rpc_response_status_code" => code,
-        "quipu_workload" => workload
-    )
-    .record(took.as_secs_f64());
+pub fn rpc_server_call(workload: &Arc<str>, method: &Arc<str>, code: &'static str, took: Duration) {
+    let [workload, method] = [workload, method].map(Arc::clone);
+    Labels::Server { workload, method, code }.record(took);
 }
 
 /// A call that a gRPC client has finished, retries included, from `workload` to `server`.
 pub fn rpc_client_call(
-    workload: impl Into<SharedString>,
-    server: impl Into<SharedString>,
-    method: impl Into<SharedString>,
+    (workload, server): (&Arc<str>, &Arc<str>),
+    method: &Arc<str>,
     code: &'static str,
     took: Duration,
 ) {
-    histogram!(
-        names::RPC_CLIENT_CALL_DURATION,
-        "rpc_system_name" => "grpc",
-        "rpc_method" => method,
-        "rpc_response_status_code" => code,
-        "quipu_workload" => workload,
-        "quipu_server" => server
-    )
-    .record(took.as_secs_f64());
+    let [workload, server, method] = [workload, server, method].map(Arc::clone);
+    Labels::Client { workload, server, method, code }.record(took);
 }
 
 /// A request that an HTTP server has answered; `route` is the template (`/v1/users/{id}`), never the path.
-pub fn http_server_request(
-    method: impl Into<SharedString>,
-    route: impl Into<SharedString>,
-    status: u16,
-    took: Duration,
-) {
-    histogram!(
-        names::HTTP_SERVER_REQUEST_DURATION,
-        "http_request_method" => method,
-        "http_route" => route,
-        "http_response_status_code" => status.to_string()
-    )
-    .record(took.as_secs_f64());
+pub fn http_server_request(method: &'static str, route: &'static str, status: u16, took: Duration) {
+    Labels::Http { method, route, status }.record(took);
 }
 
 /// Counts a call as in progress until it is dropped.

@@ -3,21 +3,19 @@
 use std::io::IsTerminal;
 
 use opentelemetry::trace::TracerProvider;
-use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing::{Level, Subscriber};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::DefaultFields;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::{EnvFilter, Registry};
+use tracing_subscriber::Registry;
 
+use crate::head::HeadSampler;
 use crate::log::{JsonLines, TextLines};
 use crate::members::Members;
 use crate::telemetry::{Telemetry, TelemetryError};
 use crate::{Format, RecentTraces, TelemetryConfig, audit, traces};
-
-/// The transport below the exporter and the stacks: its own spans would describe the telling, not the work.
-const PLUMBING: [&str; 7] = ["h2", "hyper", "hyper_util", "tonic", "tower", "rustls", "opentelemetry"];
 
 /// A subscriber that writes to `writer`, with the telemetry behind it, without installing anything process-wide: for
 /// [`Telemetry::init`] and for a test that captures its own lines.
@@ -34,30 +32,19 @@ where
 {
     let recent = (config.recent_spans > 0).then(|| RecentTraces::new(config.recent_spans));
     let (provider, runtime) = traces::provider(service, config, recent.as_ref())?;
-    let filter = EnvFilter::builder().parse(&config.filter).map_err(TelemetryError::filter)?;
-    let lines = lines(config.format, writer)
-        .with_filter(filter.or(filter_fn(|metadata| metadata.target() == audit::TARGET)));
+    let filter: Targets = config.filter.parse().map_err(TelemetryError::filter)?;
+    // The audit trail cannot be silenced.
+    let lines = lines(config.format, writer).with_filter(filter.with_target(audit::TARGET, Level::INFO));
+    let is_taken = config.otlp_endpoint.is_some() || recent.is_some();
     let spans = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer("quipu"))
         .with_location(false)
         .with_threads(false)
         // It would ask the time at each step of each future.
         .with_tracked_inactivity(false)
-        .with_filter(filter_fn(is_traced));
+        .with_filter(HeadSampler::new(traces::sampler(config), is_taken));
     let subscriber = Registry::default().with(spans).with(lines);
     Ok((subscriber, Telemetry::new(provider, runtime, recent)))
-}
-
-/// Spans of the mesh, and what went wrong in them; never those of the plumbing.
-fn is_traced(metadata: &Metadata<'_>) -> bool {
-    let root = metadata.target().split("::").next().unwrap_or_default();
-    let noise = PLUMBING.contains(&root) || root.starts_with("opentelemetry");
-    !noise
-        && if metadata.is_span() {
-            *metadata.level() <= Level::INFO
-        } else {
-            *metadata.level() <= Level::WARN
-        }
 }
 
 fn lines<S, W>(format: Format, writer: W) -> Box<dyn Layer<S> + Send + Sync>

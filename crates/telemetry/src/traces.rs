@@ -19,6 +19,7 @@ use opentelemetry_sdk::trace::{
 };
 use tokio::runtime::Runtime;
 
+use crate::head::Ids;
 use crate::metrics_names::SPANS;
 use crate::telemetry::TelemetryError;
 use crate::{RecentTraces, Sampling, TelemetryConfig};
@@ -37,7 +38,7 @@ pub(crate) fn provider(
     recent: Option<&RecentTraces>,
 ) -> Result<(SdkTracerProvider, Option<Runtime>), TelemetryError> {
     let mut builder =
-        SdkTracerProvider::builder().with_sampler(sampler(config)).with_resource(resource(service, config));
+        SdkTracerProvider::builder().with_id_generator(Ids::default()).with_sampler(sampler(config)).with_resource(resource(service, config));
     if let Some(recent) = recent {
         builder = builder.with_span_processor(recent.clone());
     }
@@ -60,7 +61,7 @@ pub(crate) fn provider(
     Ok((builder.with_span_processor(Bounded::new(exporter)).build(), Some(runtime)))
 }
 
-fn sampler(config: &TelemetryConfig) -> Sampler {
+pub(crate) fn sampler(config: &TelemetryConfig) -> Sampler {
     let ratio = Sampler::TraceIdRatioBased(config.sampling_ratio);
     match config.sampling {
         Sampling::AlwaysOn => Sampler::AlwaysOn,

@@ -1,22 +1,24 @@
 //! What wraps every request, matched or not: its id, its span, its metric, the form of its failure and its headers.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{fmt, panic::AssertUnwindSafe, sync::Arc};
 
 use axum::{
     body::Body,
-    extract::{MatchedPath, Request, State},
-    middleware::Next,
+    extract::Request,
     response::{IntoResponse as _, Response},
 };
 use futures::FutureExt as _;
 use http::{HeaderValue, StatusCode, header::CONTENT_TYPE, header::USER_AGENT};
 use mesh_error::Error;
-use mesh_telemetry::{propagation, red};
+use mesh_telemetry::{RequestSpan, propagation, red};
 use tokio::time::Instant;
-use tracing::{Instrument as _, Span, field};
+use tracing::field;
 
 use super::{Client, Peer, cors::Cors, hygiene, proxies::TrustedProxies, request_id};
-use crate::problem::{Failure, OwnBody, PROBLEM_JSON};
+use crate::{
+    problem::{Failure, OwnBody, PROBLEM_JSON},
+    route::Info,
+};
 
 /// What the edge knows.
 #[derive(Clone)]
@@ -34,8 +36,14 @@ impl Edge {
     }
 }
 
-/// So much of a path is repeated in spans and answers.
+/// So many bytes of a path are repeated in spans and answers.
 const MAX_PATH: usize = 1024;
+
+/// So many bytes of a `User-Agent` are kept.
+const MAX_AGENT: usize = 256;
+
+/// Headers of an answer, so that their map does not grow twice.
+const ROOM: usize = 12;
 
 /// What is known of a request before anything is decided.
 struct Arrival {
@@ -45,24 +53,31 @@ struct Arrival {
     origin: Option<HeaderValue>,
 }
 
-/// The outermost middleware.
-pub(crate) async fn envelope(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let mut timer = Timer::start(request.method(), route);
-    let arrival = arrive(&edge.0, &mut request);
-    let span = span(&arrival, &timer, &request);
+/// What is outermost: around the answer to every request, of a `route` or of none.
+pub(crate) async fn envelope<F: Future<Output = Response>>(
+    edge: &Edge,
+    route: Option<&Info>,
+    mut request: Request,
+    answer: impl FnOnce(Request, Client) -> F,
+) -> Response {
+    let mut timer = Timer::start(request.method(), route.map(|route| route.path));
+    let (arrival, client) = arrive(&edge.0, &mut request);
+    let span = match route {
+        Some(route) if route.is_probe() => RequestSpan::untraced(),
+        _ => span(&arrival, &client, &timer, &request),
+    };
     let answer = async {
-        let mut response = answer(&edge.0, request, next).await;
+        let mut response = check(&edge.0, request, |request| answer(request, client)).await;
         finish(&edge.0, arrival, &mut response);
         response
     };
-    let response = answer.instrument(span.clone()).await;
+    let response = span.follow(answer).await;
     record(&span, response.status());
     timer.stop(response.status());
     response
 }
 
-fn arrive(edge: &Inner, request: &mut Request) -> Arrival {
+fn arrive(edge: &Inner, request: &mut Request) -> (Arrival, Client) {
     // A stranger's trace goes on by its id; what its tracing says to itself stays outside.
     request.headers_mut().remove(propagation::TRACESTATE);
     let id = request_id::of(request.headers());
@@ -76,37 +91,45 @@ fn arrive(edge: &Inner, request: &mut Request) -> Arrival {
         None => (Client::default().address, false),
     };
     let agent = request.headers().get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let client = Client { address, user_agent: agent.chars().take(256).collect() };
-    request.extensions_mut().insert(client);
-    Arrival {
+    let client = Client { address, user_agent: cut(agent, MAX_AGENT) };
+    let arrival = Arrival {
         id,
         // Before its length was looked at: neither span nor answer repeats more of it.
-        path: request.uri().path().chars().take(MAX_PATH).collect(),
+        path: cut(request.uri().path(), MAX_PATH),
         secure,
         origin: edge.cors.allowed(request.headers()),
-    }
+    };
+    (arrival, client)
 }
 
-fn span(arrival: &Arrival, timer: &Timer, request: &Request) -> Span {
-    let client = request.extensions().get::<Client>().map(|client| client.address.to_string());
-    let span = tracing::info_span!(
-        "http request",
-        otel.name = timer.name(),
-        otel.kind = "server",
-        otel.status_code = field::Empty,
-        quipu.workload = "gateway",
-        http.request.method = timer.method,
-        url.path = arrival.path,
-        http.route = timer.route.as_ref().map(MatchedPath::as_str),
-        http.response.status_code = field::Empty,
-        client.address = client,
-        request_id = arrival.id.to_str().unwrap_or_default(),
-    );
-    propagation::set_parent(&span, request.headers());
-    span
+/// At most so many bytes of a text.
+fn cut(text: &str, most: usize) -> String {
+    text.get(..text.floor_char_boundary(most)).unwrap_or_default().to_owned()
 }
 
-async fn answer(edge: &Inner, mut request: Request, next: Next) -> Response {
+fn span(arrival: &Arrival, client: &Client, timer: &Timer, request: &Request) -> RequestSpan {
+    RequestSpan::begin(request.headers(), || {
+        tracing::info_span!(
+            "http request",
+            otel.name = %timer,
+            otel.kind = "server",
+            otel.status_code = field::Empty,
+            quipu.workload = "gateway",
+            http.request.method = timer.method,
+            url.path = arrival.path,
+            http.route = timer.route,
+            http.response.status_code = field::Empty,
+            client.address = %client.address,
+            request_id = arrival.id.to_str().unwrap_or_default(),
+        )
+    })
+}
+
+async fn check<F: Future<Output = Response>>(
+    edge: &Inner,
+    mut request: Request,
+    answer: impl FnOnce(Request) -> F,
+) -> Response {
     let checks = [hygiene::check_host, hygiene::check_coding, hygiene::check_size];
     if let Some(failure) = checks.iter().find_map(|check| check(&request).err()) {
         return failure.into_response();
@@ -115,7 +138,7 @@ async fn answer(edge: &Inner, mut request: Request, next: Next) -> Response {
     if let Some(preflight) = edge.cors.preflight(request.method(), request.headers()) {
         return preflight;
     }
-    survive(next.run(request)).await
+    survive(answer(request)).await
 }
 
 /// A panic becomes a 500 that is counted.
@@ -141,6 +164,7 @@ fn finish(edge: &Inner, arrival: Arrival, response: &mut Response) {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
     }
     let headers = response.headers_mut();
+    headers.reserve(ROOM);
     propagation::inject(headers);
     headers.remove(propagation::TRACESTATE);
     hygiene::secure(headers, arrival.secure);
@@ -162,7 +186,7 @@ fn bare_failure(response: &Response) -> Option<Arc<Failure>> {
     Some(Arc::new(failure))
 }
 
-fn record(span: &Span, status: StatusCode) {
+fn record(span: &RequestSpan, status: StatusCode) {
     span.record("http.response.status_code", status.as_u16());
     if status.is_server_error() {
         span.record("otel.status_code", "ERROR");
@@ -178,22 +202,14 @@ fn known_method(method: &http::Method) -> &'static str {
 /// Measures a request, also one whose client leaves.
 struct Timer {
     method: &'static str,
-    route: Option<MatchedPath>,
+    route: Option<&'static str>,
     start: Instant,
     stopped: bool,
 }
 
 impl Timer {
-    fn start(method: &http::Method, route: Option<MatchedPath>) -> Self {
+    fn start(method: &http::Method, route: Option<&'static str>) -> Self {
         Self { method: known_method(method), route, start: Instant::now(), stopped: false }
-    }
-
-    /// Of the span: method and route, never the path, which anybody can choose.
-    fn name(&self) -> String {
-        match &self.route {
-            Some(route) => format!("{} {}", self.method, route.as_str()),
-            None => self.method.to_owned(),
-        }
     }
 
     fn stop(&mut self, status: StatusCode) {
@@ -202,8 +218,15 @@ impl Timer {
     }
 
     fn write(&self, status: u16) {
-        let route = self.route.as_ref().map_or(red::UNKNOWN.to_owned(), |route| route.as_str().to_owned());
-        red::http_server_request(self.method, route, status, self.start.elapsed());
+        red::http_server_request(self.method, self.route.unwrap_or(red::UNKNOWN), status, self.start.elapsed());
+    }
+}
+
+/// The name of the span: method and route, never the path, which anybody can choose.
+impl fmt::Display for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.method)?;
+        self.route.map_or(Ok(()), |route| write!(f, " {route}"))
     }
 }
 
@@ -217,7 +240,12 @@ impl Drop for Timer {
 
 #[cfg(test)]
 mod tests {
-    use axum::{Router, middleware::from_fn_with_state, routing::get};
+    use axum::{
+        Router,
+        extract::State,
+        middleware::{Next, from_fn_with_state},
+        routing::get,
+    };
     use http_body_util::BodyExt as _;
     use tower::ServiceExt as _;
 
@@ -227,12 +255,15 @@ mod tests {
         async fn panics() -> &'static str {
             panic!("canary")
         }
+        async fn around(State(edge): State<Edge>, request: Request, next: Next) -> Response {
+            envelope(&edge, None, request, |request, _| next.run(request)).await
+        }
         let edge = Edge::new(Cors::default(), TrustedProxies::default());
         let router = Router::new()
             .route("/panics", get(panics))
             .route("/bare", get(|| async { StatusCode::BAD_GATEWAY }))
             .route("/conflict", get(|| async { (StatusCode::CONFLICT, "text of a library") }))
-            .layer(from_fn_with_state(edge, envelope));
+            .layer(from_fn_with_state(edge, around));
         let request = http::Request::get(path).header("host", "a").body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         let status = response.status();

@@ -1,5 +1,7 @@
 //! Headers: how much of them is taken, which are never taken, and which every answer has.
 
+use std::sync::LazyLock;
+
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Version,
     header::{
@@ -107,8 +109,8 @@ fn is_internal(name: &HeaderName) -> bool {
         || INTERNAL_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
 }
 
-/// What every answer says to browsers, unless the route said otherwise.
-pub(crate) fn secure(headers: &mut HeaderMap, tls: bool) {
+/// What every answer says to browsers, read once.
+static DEFAULTS: LazyLock<[(HeaderName, HeaderValue); 6]> = LazyLock::new(|| {
     let defaults = [
         (CACHE_CONTROL, "no-store"),
         (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
@@ -117,8 +119,13 @@ pub(crate) fn secure(headers: &mut HeaderMap, tls: bool) {
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
     ];
-    for (name, value) in defaults {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    defaults.map(|(name, value)| (name, HeaderValue::from_static(value)))
+});
+
+/// Adds what every answer says to browsers, unless the route said otherwise.
+pub(crate) fn secure(headers: &mut HeaderMap, tls: bool) {
+    for (name, value) in &*DEFAULTS {
+        headers.entry(name).or_insert_with(|| value.clone());
     }
     if tls {
         let year = HeaderValue::from_static("max-age=31536000; includeSubDomains");

@@ -5,6 +5,7 @@
 use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use http::{
     HeaderValue,
     header::{CONNECTION, TRANSFER_ENCODING},
@@ -20,12 +21,14 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
-    time::{MissedTickBehavior, interval, timeout},
+    time::timeout,
 };
 use tower::ServiceExt as _;
 
 use super::{
-    Peer, hygiene,
+    Peer,
+    events::{Event, Events},
+    hygiene,
     io::{Times, Verdict, Watch, Watched},
     sending::Sending,
     taking::{Taking, Unread},
@@ -34,9 +37,6 @@ use super::{
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-
-/// How often a connection is judged.
-const TICK: Duration = Duration::from_millis(500);
 
 /// After a failed `accept` (usually: no descriptors left).
 const BREATH: Duration = Duration::from_millis(50);
@@ -140,25 +140,31 @@ impl Server {
         let service =
             hyper::service::service_fn(move |request| answer(router.clone(), request, peer, served.clone()));
         let mut connection = pin!(self.builder.serve_connection(io, service));
-        let mut closing = pin!(self.lifecycle.closing());
-        let mut aborting = pin!(self.lifecycle.aborting());
-        let mut ticks = interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Looked at when something is due, and not whenever the connection is.
+        let mut events = FuturesUnordered::from_iter([Events::of(&self.lifecycle).next()]);
         let mut ending = Ending::default();
         loop {
-            tokio::select! {
+            let event = tokio::select! {
+                biased;
                 ended = connection.as_mut() => {
                     if let Err(error) = ended {
                         tracing::debug!(error = %error, "connection ended");
                     }
                     return;
                 }
-                () = &mut aborting => return,
-                () = &mut closing, if !ending.begun => {
+                Some((event, rest)) = events.next() => {
+                    events.push(rest.next());
+                    event
+                }
+            };
+            match event {
+                Event::Abort => return,
+                Event::Close if ending.begun => {}
+                Event::Close => {
                     ending.begun = true;
                     connection.as_mut().graceful_shutdown();
                 }
-                _ = ticks.tick() => match ending.next(watch.verdict(&self.times), watch.is_idle()) {
+                Event::Tick => match ending.next(watch.verdict(&self.times), watch.is_idle()) {
                     Verdict::Cut => return,
                     Verdict::End => connection.as_mut().graceful_shutdown(),
                     Verdict::Keep => {}
@@ -224,10 +230,10 @@ fn builder() -> Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        // The watch judges headers and idleness; this is the second line.
-        .header_read_timeout(Duration::from_secs(120))
-        // Fewer than these are refused in the gateway's own form.
-        .max_headers(4 * hygiene::MAX_COUNT)
+        // The watch judges headers and idleness, and needs no timer for each request.
+        .header_read_timeout(None)
+        // Up to these are refused in the gateway's own form. Room for all of them is cleared for each request.
+        .max_headers(hygiene::MAX_COUNT + 28)
         .max_buf_size(64 * 1024);
     builder
         .http2()

@@ -8,7 +8,7 @@ use axum::{
 };
 use http_body_util::BodyExt as _;
 use mesh_error::Error;
-use tracing::Instrument as _;
+use mesh_telemetry::RequestSpan;
 
 use super::{Call, Facts};
 use crate::{
@@ -68,7 +68,7 @@ async fn run_to_end(
         // Nobody may be waiting any more.
         let _ = answer.send(write.settle(&shared, response).await);
     };
-    gateway.lifecycle.spawn("idempotent write", task.in_current_span());
+    gateway.lifecycle.spawn("idempotent write", RequestSpan::current().follow(task));
     answered.await.map_err(|_| Failure::from(Error::internal("a write ended without an answer")))
 }
 
@@ -112,14 +112,14 @@ mod tests {
         atomic::{AtomicUsize, Ordering},
     };
 
-    use axum::{Router, extract::State, middleware::from_fn_with_state, routing::post};
+    use axum::{Router, extract::State, middleware::from_fn, routing::post};
     use http::StatusCode;
     use mesh_client::Endpoints;
     use mesh_testkit::TestMesh;
     use tower::ServiceExt as _;
 
     use super::*;
-    use crate::{Config, guard::Guarded, route::Route};
+    use crate::{Config, edge::Client, guard::Guarded, route::Route};
 
     async fn panics_once(State(calls): State<Arc<AtomicUsize>>) -> StatusCode {
         assert!(calls.fetch_add(1, Ordering::SeqCst) > 0, "canary");
@@ -136,7 +136,9 @@ mod tests {
         Router::new()
             .route("/x", post(panics_once))
             .with_state(Arc::default())
-            .route_layer(from_fn_with_state(guarded, crate::guard::guard))
+            .route_layer(from_fn(move |request, next| {
+                crate::guard::guard(guarded.clone(), Client::default(), request, next)
+            }))
     }
 
     #[tokio::test]

@@ -17,11 +17,11 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/healthz", healthz)
             .named("operations", "getHealth", "Whether the process lives")
-            .unlimited()
+            .probe()
             .answers::<Status>(200, "It does."),
         Route::get("/readyz", readyz)
             .named("operations", "getReadiness", "Whether the gateway is ready for requests")
-            .unlimited()
+            .probe()
             .answers::<Status>(200, "It is.")
             .answers::<Status>(503, "It is not, and why."),
         Route::get("/version", version)

@@ -195,10 +195,7 @@ async fn open(config: &Config, lifecycle: &Lifecycle) -> Result<(Parts, Revocati
     let rotate_after = chrono::Duration::from_std(config.key_life).map_err(Error::internal)?;
     let keys = KeyRing::open(config.keys.clone(), Arc::clone(&clock), rules.access_life, rotate_after);
     let keys = Arc::new(keys.map_err(Error::from)?);
-    let (settings, salt) = (config.hashing, Arc::clone(&random));
-    // Hashes once, so not on this thread.
-    let hasher =
-        tokio::task::spawn_blocking(move || HashPool::new(settings, salt)).await.map_err(Error::internal)?;
+    let hasher = HashPool::new(config.hashing, Arc::clone(&random));
     let hasher = Arc::new(hasher.map_err(Error::from)?);
     let feed = Feed::new(store.clone(), Arc::clone(&clock));
     let source = OwnFeed { feed: Arc::clone(&feed), stop: lifecycle.stop_token() };

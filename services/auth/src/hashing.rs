@@ -6,11 +6,12 @@
 
 mod memory;
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::phc::{Output, PasswordHash};
 use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -20,6 +21,9 @@ use crate::domain::Password;
 use crate::error::{AuthError, Result};
 use crate::metrics;
 use crate::ports::Random;
+
+/// Of threads that hash: about a tenth of a core's time when others want it.
+const NICE: i32 = 10;
 
 /// Parameters of argon2id, and the size of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,16 +81,16 @@ pub(crate) struct HashPool {
 }
 
 impl HashPool {
-    /// Makes the pool, and one hash of a password that nobody knows, against which the passwords of unknown users are
-    /// verified: it costs what a real one costs.
+    /// Makes the pool, and a hash against which the passwords of unknown users are verified, which costs what a real one
+    /// costs. It is random: nobody has to hash anything for a password that nobody knows.
     pub(crate) fn new(settings: HashSettings, random: Arc<dyn Random>) -> Result<Self> {
         let params = Params::new(settings.memory_kib, settings.iterations, settings.lanes, None);
         let params = params.map_err(AuthError::internal)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let mut unknown = [0; 32];
+        let mut unknown = [0; memory::OUTPUT];
         random.fill(&mut unknown);
-        // On memory of its own: a pool that is not used holds none.
-        let dummy = Memory::default().hash(&argon2, &unknown, &salt(random.as_ref()))?.into();
+        let unknown = Output::new(&unknown).map_err(AuthError::internal)?;
+        let dummy = memory::phc(&argon2, &salt(random.as_ref()), unknown)?.into();
         let places = Arc::new(Semaphore::new(settings.threads + settings.queue));
         let threads = Arc::new(Semaphore::new(settings.threads));
         Ok(Self { argon2, settings, places, threads, random, memory: Arc::default(), dummy })
@@ -149,6 +153,7 @@ impl HashPool {
         let (place, memory) = (place.clone(), Arc::clone(&self.memory));
         let turn = Arc::clone(&self.threads).acquire_owned().await.map_err(AuthError::internal)?;
         let task = tokio::task::spawn_blocking(move || {
+            yield_to_others();
             let begun = Instant::now();
             let value = work(&memory);
             metrics::hashed(begun.elapsed());
@@ -163,6 +168,17 @@ impl HashPool {
 impl fmt::Debug for HashPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HashPool").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// A hash takes a core for twenty milliseconds: whoever answers other calls goes first. On Linux the nice value is the
+/// thread's own, and it needs no privilege to be nicer.
+fn yield_to_others() {
+    thread_local! {
+        static YIELDS: Cell<bool> = const { Cell::new(false) };
+    }
+    if !YIELDS.replace(true) && rustix::process::nice(NICE).is_err() {
+        tracing::debug!("hashing has the same priority as everything else");
     }
 }
 

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 
 use http::{
-    HeaderValue, Request, Response, Uri, Version,
+    HeaderValue, Request, Response, Uri, Version, uri,
     header::{AUTHORIZATION, USER_AGENT},
     request::Parts,
+    uri::{PathAndQuery, Scheme},
 };
 use hyper::body::Incoming;
 use mesh_error::{BoxError, Error};
@@ -117,8 +118,11 @@ fn dress(
     retries: u32,
     body: Body,
 ) -> Result<Request<Body>, Error> {
-    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-    let uri = Uri::builder().scheme("https").authority(&*upstream.name).path_and_query(path).build();
+    let mut uri = uri::Parts::default();
+    uri.scheme = Some(Scheme::HTTPS);
+    uri.authority = Some(upstream.authority.clone());
+    uri.path_and_query = head.uri.path_and_query().cloned().or(Some(PathAndQuery::from_static("/")));
+    let uri = Uri::from_parts(uri);
     let mut request = Request::new(body);
     *request.method_mut() = head.method.clone();
     *request.uri_mut() = uri.map_err(Error::internal)?;

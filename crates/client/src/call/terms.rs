@@ -43,7 +43,7 @@ impl Terms {
         let wanted = rule.is_none_or(|rule| rule.user != UserRule::None);
         let user = context.and_then(|context| context.user.as_ref()).filter(|_| wanted);
         Ok(Self {
-            method: method.map_or(red::UNKNOWN.into(), |m| format!("{}/{}", m.service, m.name).into()),
+            method: method.map_or_else(|| red::UNKNOWN.into(), |method| Arc::clone(&method.full_name)),
             deadline,
             idle: rule.and_then(|rule| rule.idle),
             retry_safe: method.is_some_and(|method| method.retry_safe),

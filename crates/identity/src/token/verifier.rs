@@ -6,7 +6,7 @@ use metrics::counter;
 
 use super::{
     Claims, Clock, KeySource, Profile, TokenError,
-    cache::{Verified, fingerprint},
+    cache::{Fingerprint, Verified, fingerprint},
     jws::Compact,
     keyring::Keyring,
     unix_seconds,
@@ -90,6 +90,11 @@ impl Inner {
         if let Some(claims) = self.verified.get(&fingerprint, self.keys.generation(), now) {
             return Ok(claims);
         }
+        // Rare, and its state is large: a future of every request would carry it along.
+        Box::pin(self.checked(token, fingerprint)).await
+    }
+
+    async fn checked(&self, token: &str, fingerprint: Fingerprint) -> Result<Arc<Claims>, TokenError> {
         let compact = Compact::parse(token).map_err(TokenError::Invalid)?;
         let (key, generation) = self.keys.find(&compact.kid).await?;
         if !key.verify(compact.signed, &compact.signature) {

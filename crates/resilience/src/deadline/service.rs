@@ -15,21 +15,28 @@ use tower::Service;
 use super::{
     Bounds, Deadline, GRPC_TIMEOUT,
     body::{BoundedBody, TrackedBody},
-    guard::Guarded,
+    guard::{Guarded, Guards},
     timeout_of,
     watch::{Limits, Watch},
 };
 
 /// Gives every call a deadline; see [`super::DeadlineLayer`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DeadlineService<S> {
     inner: S,
     bounds: Bounds,
+    guards: Guards,
+}
+
+impl<S: std::fmt::Debug> std::fmt::Debug for DeadlineService<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DeadlineService").field("inner", &self.inner).finish_non_exhaustive()
+    }
 }
 
 impl<S> DeadlineService<S> {
     pub(super) fn new(inner: S, bounds: Bounds) -> Self {
-        Self { inner, bounds }
+        Self { inner, bounds, guards: Guards::default() }
     }
 
     /// The limits of a request, or why it is refused.
@@ -71,7 +78,8 @@ where
             request = request.map(|body| Body::new(TrackedBody::new(body, tracked)));
         }
         let inner = Some(self.inner.call(request));
-        ResponseFuture { inner, watch: Some(Watch::new(limits)), refusal: None }
+        let watch = Some((Watch::new(limits), self.guards.clone()));
+        ResponseFuture { inner, watch, refusal: None }
     }
 }
 
@@ -80,7 +88,7 @@ pin_project! {
     pub struct ResponseFuture<F> {
         #[pin]
         inner: Option<F>,
-        watch: Option<Watch>,
+        watch: Option<(Watch, Guards)>,
         refusal: Option<Error>,
     }
 }
@@ -96,29 +104,34 @@ where
         if let Some(error) = this.refusal.take() {
             return Poll::Ready(Ok(error.into_status().into_http()));
         }
-        let (Some(inner), Some(watch)) = (this.inner.as_mut().as_pin_mut(), this.watch.as_mut()) else {
+        let (Some(inner), Some((watch, _))) = (this.inner.as_mut().as_pin_mut(), this.watch.as_mut()) else {
             return Poll::Pending;
         };
         // The limit first: a handler whose time is up is not given another turn.
-        if let Poll::Ready(expiry) = watch.poll_expired(cx) {
-            metrics::counter!("mesh_deadline_expired_total", "limit" => expiry.name()).increment(1);
-            this.inner.set(None);
-            return Poll::Ready(Ok(expiry.into_error().into_status().into_http()));
-        }
-        let result = ready!(inner.poll(cx));
+        let expiry = match watch.expired() {
+            Some(expiry) => expiry,
+            None => match inner.poll(cx) {
+                Poll::Ready(result) => {
+                    this.inner.set(None);
+                    let watch = this.watch.take();
+                    return Poll::Ready(result.map(|response| bound(response, watch)));
+                }
+                Poll::Pending => ready!(watch.poll_expired(cx)),
+            },
+        };
+        metrics::counter!("mesh_deadline_expired_total", "limit" => expiry.name()).increment(1);
         this.inner.set(None);
-        let watch = this.watch.take();
-        Poll::Ready(result.map(|response| bound(response, watch)))
+        Poll::Ready(Ok(expiry.into_error().into_status().into_http()))
     }
 }
 
 /// Bounds the body, also while nobody polls it: the peer of a unary call can close its window as well. A body that is
 /// complete needs no bound.
-fn bound(response: Response<Body>, watch: Option<Watch>) -> Response<Body> {
+fn bound(response: Response<Body>, watch: Option<(Watch, Guards)>) -> Response<Body> {
     use http_body::Body as _;
-    let Some(watch) = watch.filter(|_| !response.body().is_end_stream()) else { return response };
+    let Some((watch, guards)) = watch.filter(|_| !response.body().is_end_stream()) else { return response };
     response.map(|body| {
-        let guarded = Guarded::new(body, watch.limits.clone());
+        let guarded = Guarded::new(body, watch.limits.clone(), &guards);
         Body::new(BoundedBody::watched(guarded, watch))
     })
 }

@@ -75,9 +75,8 @@ impl Limits {
         Self { deadline, idle, activity: Activity::new() }
     }
 
-    /// Which limit has passed, or when to look again.
-    fn check(&self) -> Result<Instant, Expiry> {
-        let now = Instant::now();
+    /// Which limit has passed by now, or when to look again.
+    pub(super) fn check(&self, now: Instant) -> Result<Instant, Expiry> {
         let end = self.deadline.instant();
         if end <= now {
             return Err(Expiry::Total);
@@ -86,37 +85,35 @@ impl Limits {
         let quiet = self.activity.last() + idle;
         if quiet <= now { Err(Expiry::Idle) } else { Ok(quiet.min(end)) }
     }
-
-    /// Waits for the limit that passes first.
-    pub(super) async fn expired(&self) -> Expiry {
-        loop {
-            match self.check() {
-                Ok(next) => sleep_until(next).await,
-                Err(expiry) => return expiry,
-            }
-        }
-    }
 }
 
-/// Limits and the one timer that watches them. Activity does not reset the timer; it looks again when it fires.
+/// Limits and the one timer that watches them. It begins with the first wait: most calls never wait. Activity does not reset
+/// it; it looks again when it fires.
 #[derive(Debug)]
 pub(super) struct Watch {
     pub(super) limits: Limits,
-    timer: Pin<Box<Sleep>>,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Watch {
     pub(super) fn new(limits: Limits) -> Self {
-        let next = limits.check().unwrap_or_else(|_| Instant::now());
-        Self { limits, timer: Box::pin(sleep_until(next)) }
+        Self { limits, timer: None }
+    }
+
+    /// The limit that has passed by now; nobody is woken later.
+    pub(super) fn expired(&self) -> Option<Expiry> {
+        self.limits.check(Instant::now()).err()
     }
 
     pub(super) fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<Expiry> {
         loop {
-            ready!(self.timer.as_mut().poll(cx));
-            match self.limits.check() {
-                Ok(next) => self.timer.as_mut().reset(next),
-                Err(expiry) => return Poll::Ready(expiry),
+            if let Some(timer) = &mut self.timer {
+                ready!(timer.as_mut().poll(cx));
+            }
+            match (self.limits.check(Instant::now()), &mut self.timer) {
+                (Ok(next), Some(timer)) => timer.as_mut().reset(next),
+                (Ok(next), None) => self.timer = Some(Box::pin(sleep_until(next))),
+                (Err(expiry), _) => return Poll::Ready(expiry),
             }
         }
     }

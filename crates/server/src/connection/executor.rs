@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use hyper::rt::Executor;
+use tokio_util::future::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
 /// Spawns calls and cancels those that are left.
@@ -21,9 +22,7 @@ where
     F::Output: Send,
 {
     fn execute(&self, future: F) {
-        let token = self.0.clone();
-        tokio::spawn(async move {
-            token.run_until_cancelled_owned(future).await;
-        });
+        // An `async` block around it would hold it two or three times, and move as much.
+        tokio::spawn(future.with_cancellation_token_owned(self.0.clone()));
     }
 }

@@ -11,12 +11,12 @@ use http::{Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use mesh_identity::Peer;
 use mesh_policy::PolicyHandle;
-use mesh_telemetry::{propagation, red};
+use mesh_telemetry::{RequestSpan, red};
 use tonic::Status;
 use tonic::body::Body;
 use tower::layer::layer_fn;
 use tower::{Layer, Service};
-use tracing::{Instrument, Span, field};
+use tracing::field;
 
 use crate::grpc;
 
@@ -33,8 +33,10 @@ pub(super) fn layer<S>(
     policy: PolicyHandle,
 ) -> impl Layer<S, Service = Observe<S>> + Clone {
     let active = red::ActiveCalls::of(Arc::clone(&workload));
+    let unknown: Arc<str> = red::UNKNOWN.into();
     layer_fn(move |inner| Observe {
         inner,
+        unknown: Arc::clone(&unknown),
         workload: Arc::clone(&workload),
         policy: policy.clone(),
         active: active.clone(),
@@ -47,6 +49,7 @@ pub(super) struct Observe<S> {
     inner: S,
     workload: Arc<str>,
     policy: PolicyHandle,
+    unknown: Arc<str>,
     active: red::ActiveCalls,
 }
 
@@ -54,22 +57,23 @@ impl<S> Observe<S> {
     fn begin(&self, request: &Request<Body>) -> Call {
         let policy = self.policy.load();
         let known = policy.method(grpc::path(request));
-        let method = known.map_or(red::UNKNOWN, |method| method.path.trim_start_matches('/')).to_owned();
+        let method = known.map_or_else(|| Arc::clone(&self.unknown), |method| Arc::clone(&method.full_name));
         let service = known.map_or("", |method| &*method.service);
         let caller = request.extensions().get::<Peer>();
-        let span = tracing::info_span!(
-            "rpc.server",
-            otel.name = %method,
-            otel.kind = "server",
-            otel.status_code = field::Empty,
-            rpc.system.name = "grpc",
-            rpc.service = service,
-            rpc.method = %method,
-            rpc.response.status_code = field::Empty,
-            quipu.workload = &*self.workload,
-            quipu.caller = caller.map_or("", |peer| peer.id.as_str()),
-        );
-        propagation::set_parent(&span, request.headers());
+        let span = RequestSpan::begin(request.headers(), || {
+            tracing::info_span!(
+                "rpc.server",
+                otel.name = &*method,
+                otel.kind = "server",
+                otel.status_code = field::Empty,
+                rpc.system.name = "grpc",
+                rpc.service = service,
+                rpc.method = &*method,
+                rpc.response.status_code = field::Empty,
+                quipu.workload = &*self.workload,
+                quipu.caller = caller.map_or("", |peer| peer.id.as_str()),
+            )
+        });
         Call {
             in_flight: Some(red::InFlight::enter(&self.active)),
             workload: Arc::clone(&self.workload),
@@ -96,7 +100,7 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let mut call = self.begin(&request);
         // The next layer does nothing before its future is polled, so that is within the span as well.
-        let response = self.inner.call(request).instrument(call.span.clone());
+        let response = call.span.follow(self.inner.call(request));
         Box::pin(async move {
             let response = response.await?;
             // Trailers only: the code is in the headers, and there is no body to wait for.
@@ -117,8 +121,8 @@ fn refusal(status: StatusCode) -> Option<i32> {
 struct Call {
     in_flight: Option<red::InFlight>,
     workload: Arc<str>,
-    method: String,
-    span: Span,
+    method: Arc<str>,
+    span: RequestSpan,
     begun: Instant,
 }
 
@@ -127,15 +131,13 @@ impl Call {
         // What counts it as in progress also says that it has not ended.
         let Some(_in_flight) = self.in_flight.take() else { return };
         let (name, took) = (red::code_name(code), self.begun.elapsed());
-        red::rpc_server_call(Arc::clone(&self.workload), std::mem::take(&mut self.method), name, took);
+        red::rpc_server_call(&self.workload, &self.method, name, took);
         self.span.record("rpc.response.status_code", name);
         if red::is_server_fault(code) {
             self.span.record("otel.status_code", "ERROR");
-            let _entered = self.span.enter();
-            tracing::info!(code = name, took_ms = took.as_secs_f64() * 1e3, "call failed");
+            self.span.in_scope(|| tracing::info!(code = name, took_ms = took.as_secs_f64() * 1e3, "call failed"));
         } else if tracing::enabled!(tracing::Level::DEBUG) {
-            let _entered = self.span.enter();
-            tracing::debug!(code = name, took_ms = took.as_secs_f64() * 1e3, "call finished");
+            self.span.in_scope(|| tracing::debug!(code = name, took_ms = took.as_secs_f64() * 1e3, "call finished"));
         }
     }
 }
@@ -160,11 +162,8 @@ impl http_body::Body for Observed {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let poll = {
-            let span = self.call.span.clone();
-            let _entered = span.enter();
-            Pin::new(&mut self.inner).poll_frame(cx)
-        };
+        let Self { inner, call } = &mut *self;
+        let poll = call.span.in_scope(|| Pin::new(inner).poll_frame(cx));
         match &poll {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(trailers) = frame.trailers_ref() {

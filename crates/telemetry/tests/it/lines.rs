@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 use mesh_telemetry::audit::{AuditEvent, Outcome, audit};
-use mesh_telemetry::{Format, Sampling, TelemetryConfig, propagation};
+use mesh_telemetry::{Format, RequestSpan, Sampling, TelemetryConfig, propagation};
 
 use crate::support::{capture, json};
 
@@ -11,12 +11,14 @@ const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 #[test]
 fn a_line_names_its_trace_without_any_collector() {
     let log = capture(&json("info"), || {
-        let span = tracing::info_span!("call", rpc.method = "a.B/C", otel.kind = "server");
         let headers = HeaderMap::from_iter([("traceparent".parse().unwrap(), PARENT.parse().unwrap())]);
-        propagation::set_parent(&span, &headers);
-        let _entered = span.enter();
-        assert_eq!(propagation::trace_id().as_deref(), Some("0af7651916cd43dd8448eb211c80319c"));
-        tracing::info!(answer = 42, "hello");
+        let span = RequestSpan::begin(&headers, || {
+            tracing::info_span!("call", rpc.method = "a.B/C", otel.kind = "server")
+        });
+        span.in_scope(|| {
+            assert_eq!(propagation::trace_id().as_deref(), Some("0af7651916cd43dd8448eb211c80319c"));
+            tracing::info!(answer = 42, "hello");
+        });
     });
     assert!(log.text().starts_with("{\"timestamp\":\""), "{}", log.text());
     let line = &log.lines()[0];

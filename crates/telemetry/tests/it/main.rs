@@ -5,4 +5,5 @@
 mod export;
 mod lines;
 mod metrics;
+mod requests;
 mod support;

@@ -13,13 +13,25 @@ use tokio::time::Instant;
 
 use crate::error::{AuthError, Result};
 
-/// glibc never keeps an allocation of more than 32 MiB (`DEFAULT_MMAP_THRESHOLD_MAX`): it comes from the system and goes back
-/// there. Only what is written to takes memory.
+/// No allocator keeps an allocation of that size for the next one that asks: it comes from the system and goes back there. Only
+/// what is written to takes memory.
 const NEVER_KEPT: usize = 33 * 1024 * 1024 / Block::SIZE;
 /// How long memory is kept for the next hash.
 const KEPT: Duration = Duration::from_secs(10);
 /// Bytes of a hash.
-const OUTPUT: usize = Params::DEFAULT_OUTPUT_LEN;
+pub(super) const OUTPUT: usize = Params::DEFAULT_OUTPUT_LEN;
+
+/// A hash as a PHC string, with the parameters of `argon2`.
+pub(super) fn phc(argon2: &Argon2<'_>, salt: &[u8], output: Output) -> Result<String> {
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(argon2.params()).map_err(AuthError::internal)?,
+        salt: Some(Salt::new(salt).map_err(AuthError::internal)?),
+        hash: Some(output),
+    };
+    Ok(hash.to_string())
+}
 
 /// Memory for hashes. At most as much is kept as was used at once.
 #[derive(Default)]
@@ -35,14 +47,7 @@ struct Free {
 impl Memory {
     /// Hashes a password to a PHC string, with the parameters of `argon2`.
     pub(super) fn hash(&self, argon2: &Argon2<'_>, password: &[u8], salt: &[u8]) -> Result<String> {
-        let hash = PasswordHash {
-            algorithm: Algorithm::Argon2id.ident(),
-            version: Some(Version::V0x13.into()),
-            params: ParamsString::try_from(argon2.params()).map_err(AuthError::internal)?,
-            salt: Some(Salt::new(salt).map_err(AuthError::internal)?),
-            hash: Some(self.derive(argon2, password, salt, OUTPUT)?),
-        };
-        Ok(hash.to_string())
+        phc(argon2, salt, self.derive(argon2, password, salt, OUTPUT)?)
     }
 
     /// Whether a password is that of a PHC string, with the parameters of the string.
