@@ -5,6 +5,7 @@ use std::{net::SocketAddr, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use quipu_bench::{Result, bare, rows, rows::Plan, table};
+use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
 #[command(about = "What a request costs, as a ratio against a bare hop in the same run")]
@@ -42,13 +43,27 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Args::parse().command).await {
+    let outcome = tokio::select! {
+        outcome = run(Args::parse().command) => outcome,
+        // Whatever was started ends with what holds it.
+        () = stopped() => Err("stopped".into()),
+    };
+    match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Ctrl-C, or the request to end.
+async fn stopped() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
     }
 }
 

@@ -38,7 +38,7 @@ fn campaign(args: &Args) -> Result<(), String> {
     let out = lines.display().to_string();
     let env =
         [("QUIPU_PROOFS_OUT", out.as_str()), ("QUIPU_PROOFS", if args.short { "short" } else { "full" })];
-    let profile: &[&str] = if args.short { &[] } else { &["--release"] };
+    let profile: &[&str] = if args.short { &[] } else { &["--profile", "proofs"] };
     run_with("cargo", &[&["build", "--workspace", "--bins", "--locked"], profile].concat(), &env)?;
     let filters: Vec<_> = args.ids.iter().map(|id| test_prefix(id)).collect();
     let mut command = [&["test", "--workspace", "--locked", "--no-fail-fast"], profile].concat();

@@ -7,9 +7,7 @@
 use std::cell::Cell;
 
 use opentelemetry::Context;
-use opentelemetry::trace::{
-    SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState,
-};
+use opentelemetry::trace::{SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, Sampler, SamplingDecision, ShouldSample};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
@@ -42,7 +40,8 @@ impl HeadSampler {
     /// Decides about a request that comes with the context of its caller, or with none.
     pub(crate) fn decide(&self, parent: Context) -> Fate {
         let caller = parent.span().span_context().clone();
-        let id = if caller.is_valid() { caller.trace_id() } else { RandomIdGenerator::default().new_trace_id() };
+        let id =
+            if caller.is_valid() { caller.trace_id() } else { RandomIdGenerator::default().new_trace_id() };
         let result = self.sampler.should_sample(Some(&parent), id, "", &SpanKind::Server, &[], &[]);
         let is_sampled = result.decision == SamplingDecision::RecordAndSample;
         if is_sampled && self.is_taken {

@@ -8,7 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// The header that names trace, span and whether they are recorded.
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The header in which vendors of tracing add what they need.
 pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");

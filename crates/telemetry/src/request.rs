@@ -12,8 +12,8 @@ use pin_project_lite::pin_project;
 use tracing::{Span, Value, dispatcher};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::propagation::extract;
 use crate::head::{Fate, HeadSampler, is_left_out, with_trace_id};
+use crate::propagation::extract;
 
 /// A request's span, within the trace of its caller or as the beginning of one. Everything that the request does runs in
 /// it: [`RequestSpan::follow`] and [`RequestSpan::in_scope`].

@@ -4,12 +4,12 @@ use std::io::IsTerminal;
 
 use opentelemetry::trace::TracerProvider;
 use tracing::{Level, Subscriber};
+use tracing_subscriber::Registry;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::DefaultFields;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::Registry;
 
 use crate::head::HeadSampler;
 use crate::log::{JsonLines, TextLines};

@@ -37,8 +37,10 @@ pub(crate) fn provider(
     config: &TelemetryConfig,
     recent: Option<&RecentTraces>,
 ) -> Result<(SdkTracerProvider, Option<Runtime>), TelemetryError> {
-    let mut builder =
-        SdkTracerProvider::builder().with_id_generator(Ids::default()).with_sampler(sampler(config)).with_resource(resource(service, config));
+    let mut builder = SdkTracerProvider::builder()
+        .with_id_generator(Ids::default())
+        .with_sampler(sampler(config))
+        .with_resource(resource(service, config));
     if let Some(recent) = recent {
         builder = builder.with_span_processor(recent.clone());
     }

@@ -218,7 +218,12 @@ impl Timer {
     }
 
     fn write(&self, status: u16) {
-        red::http_server_request(self.method, self.route.unwrap_or(red::UNKNOWN), status, self.start.elapsed());
+        red::http_server_request(
+            self.method,
+            self.route.unwrap_or(red::UNKNOWN),
+            status,
+            self.start.elapsed(),
+        );
     }
 }
 

@@ -133,12 +133,9 @@ mod tests {
         let gateway = crate::app::gateway(&Config::default(), &own, mesh.lifecycle()).unwrap();
         let route = Route::post("/x", crate::routes::no_route).idempotent();
         let guarded = Guarded { gateway: Arc::new(gateway), facts: Facts(Arc::new(route.info)) };
-        Router::new()
-            .route("/x", post(panics_once))
-            .with_state(Arc::default())
-            .route_layer(from_fn(move |request, next| {
-                crate::guard::guard(guarded.clone(), Client::default(), request, next)
-            }))
+        Router::new().route("/x", post(panics_once)).with_state(Arc::default()).route_layer(from_fn(
+            move |request, next| crate::guard::guard(guarded.clone(), Client::default(), request, next),
+        ))
     }
 
     #[tokio::test]

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 
 use http::{
-    HeaderValue, Request, Response, Uri, Version, uri,
+    HeaderValue, Request, Response, Uri, Version,
     header::{AUTHORIZATION, USER_AGENT},
     request::Parts,
+    uri,
     uri::{PathAndQuery, Scheme},
 };
 use hyper::body::Incoming;
@@ -139,5 +140,11 @@ fn dress(
         headers.insert(ATTEMPTS, retries.into());
     }
     propagation::inject(headers);
+    // No call repeats these: in HPACK's table (RFC 7541 §6.2.3) they would only drive out what every call has.
+    for name in [GRPC_TIMEOUT, propagation::TRACEPARENT] {
+        if let Some(value) = headers.get_mut(name) {
+            value.set_sensitive(true);
+        }
+    }
     Ok(request)
 }

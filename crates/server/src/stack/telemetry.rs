@@ -135,9 +135,12 @@ impl Call {
         self.span.record("rpc.response.status_code", name);
         if red::is_server_fault(code) {
             self.span.record("otel.status_code", "ERROR");
-            self.span.in_scope(|| tracing::info!(code = name, took_ms = took.as_secs_f64() * 1e3, "call failed"));
+            self.span
+                .in_scope(|| tracing::info!(code = name, took_ms = took.as_secs_f64() * 1e3, "call failed"));
         } else if tracing::enabled!(tracing::Level::DEBUG) {
-            self.span.in_scope(|| tracing::debug!(code = name, took_ms = took.as_secs_f64() * 1e3, "call finished"));
+            self.span.in_scope(|| {
+                tracing::debug!(code = name, took_ms = took.as_secs_f64() * 1e3, "call finished")
+            });
         }
     }
 }

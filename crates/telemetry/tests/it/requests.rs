@@ -18,12 +18,16 @@ fn request(parent: Option<&str>) -> String {
         tracing::warn!("hello");
         let mut sent = HeaderMap::new();
         propagation::inject(&mut sent);
-        sent["traceparent"].to_str().unwrap().to_owned()
+        sent.get("traceparent").unwrap().to_str().unwrap().to_owned()
     })
 }
 
 /// Runs under a sampler of a share; the spans that were recorded and the log.
-fn sampled<T>(sampling: Sampling, sampling_ratio: f64, work: impl FnOnce() -> T) -> (T, Vec<RecentSpan>, Captured) {
+fn sampled<T>(
+    sampling: Sampling,
+    sampling_ratio: f64,
+    work: impl FnOnce() -> T,
+) -> (T, Vec<RecentSpan>, Captured) {
     let config = TelemetryConfig { sampling, sampling_ratio, recent_spans: 10_000, ..json("info") };
     let log = Captured::default();
     let (subscriber, telemetry) = mesh_telemetry::subscriber("test", &config, log.clone()).unwrap();
@@ -44,7 +48,8 @@ fn a_request_that_is_left_out_has_lines_and_no_spans() {
 #[test]
 fn what_the_caller_decided_holds() {
     let (sent, spans, _) = sampled(Sampling::ParentBasedTraceIdRatio, 0.0, || request(Some(RECORDED)));
-    let names: Vec<_> = spans.iter().map(|span| (span.name.as_str(), span.parent_span_id.as_deref())).collect();
+    let names: Vec<_> =
+        spans.iter().map(|span| (span.name.as_str(), span.parent_span_id.as_deref())).collect();
     let request_id = spans.iter().find(|span| span.name == "request").map(|span| span.span_id.as_str());
     assert_eq!(names, [("call", request_id), ("request", Some("b7ad6b7169203331"))]);
     assert!(spans.iter().all(|span| RECORDED.contains(&span.trace_id)) && sent.ends_with("-01"), "{sent}");
