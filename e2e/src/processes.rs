@@ -5,6 +5,7 @@ use std::{
     fs,
     net::{SocketAddr, TcpListener},
     path::Path,
+    sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
 
@@ -277,8 +278,18 @@ fn identities(at: &Path) {
     }
 }
 
-/// Ports that were free a moment ago; the services cannot tell each other theirs.
+/// Ports that were free a moment ago; the services cannot tell each other theirs. They are below those that the kernel
+/// gives to whoever connects, so that no client takes one before its service does.
 fn free_ports<const N: usize>() -> [SocketAddr; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind(("127.0.0.1", 0)).unwrap());
-    listeners.map(|l| l.local_addr().unwrap())
+    const FIRST: u16 = 10_000;
+    const COUNT: u16 = 20_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Where other processes of the tests do not begin.
+    let own = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap().wrapping_mul(97);
+    let next = || own.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
+    [(); N].map(|()| {
+        let tried = std::iter::repeat_with(next).take(1_000);
+        let mut ports = tried.map(|n| SocketAddr::from(([127, 0, 0, 1], FIRST + n)));
+        ports.find(|port| TcpListener::bind(port).is_ok()).unwrap()
+    })
 }

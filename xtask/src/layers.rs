@@ -5,6 +5,7 @@ use serde_json::Value;
 /// Rank of each crate; a crate may depend on crates of a lower rank. Ranks: vocabulary, identity and telemetry, building blocks,
 /// outbound, inbound, test tools, services, program, whole-mesh tests.
 const RANKS: &[(&str, u8)] = &[
+    ("mesh-alloc", 0),
     ("mesh-proto", 0),
     ("mesh-error", 0),
     ("mesh-config", 0),

@@ -83,11 +83,8 @@ fn help<A: Application>() -> String {
     text
 }
 
-/// A call is begun on one thread and often ends on another: why not the usual one, is told in `docs/adr/0007-one-allocator.md`.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn start<A: Application>(settings: Settings<A::Config>) -> ExitCode {
+    mesh_alloc::give_back_soon();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&format!("cannot start: {error}")),
