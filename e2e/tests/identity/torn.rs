@@ -2,6 +2,7 @@
 
 use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use futures::future::join_all;
 use quipu_e2e::{Person, ProcessMesh, Proof, Setup, eventually, is_full, raw, raw::Wire};
 
 use tokio_rustls::rustls::ClientConfig;
@@ -92,17 +93,19 @@ async fn f5_torn_files_leave_the_old_material_in_force() {
         Torn::new(&mesh, "mesh.yaml", "auth", POLICY),
     ];
     let cuts = if is_full() { 48 } else { 5 };
+    let mesh = &mesh;
     for cut in 0..cuts {
         let mut before = Vec::new();
         for file in &files {
-            before.push(file.refused(&mesh).await);
+            before.push(file.refused(mesh).await);
             // The last two bytes are a dash and a line feed, without which the text is whole.
             let length = (file.text.len() - 2) * cut / (cuts - 1);
             fs::write(&file.path, &file.text[..length]).unwrap();
         }
-        for (file, before) in files.iter().zip(before) {
-            let grown = || async { file.refused(&mesh).await > before };
-            let grown = eventually(NOTICED, grown).await;
+        let noticed = files.iter().zip(before).map(|(file, before)| {
+            eventually(NOTICED, move || async move { file.refused(mesh).await > before })
+        });
+        for (file, grown) in files.iter().zip(join_all(noticed).await) {
             proof.check(grown, || format!("cut {cut} of {} is not counted", file.path.display()));
         }
         let served = witness.served().await;
@@ -113,7 +116,7 @@ async fn f5_torn_files_leave_the_old_material_in_force() {
     }
     let stale = || async { mesh.process("auth").metrics().await.contains("mesh_policy_stale 0") };
     proof.require(eventually(NOTICED, stale).await, || "the sound policy is still called stale");
-    half_a_renewal(&mesh, &witness, &mut proof).await;
+    half_a_renewal(mesh, &witness, &mut proof).await;
     proof.figure(format!(
         "{} torn versions, each counted, each answered with the old material",
         cuts * files.len()
