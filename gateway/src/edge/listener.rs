@@ -232,8 +232,8 @@ fn builder() -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         // The watch judges headers and idleness, and needs no timer for each request.
         .header_read_timeout(None)
-        // Up to these are refused in the gateway's own form. Room for all of them is cleared for each request.
-        .max_headers(hygiene::MAX_COUNT + 28)
+        // Fewer than these are refused in the gateway's own form.
+        .max_headers(4 * hygiene::MAX_COUNT)
         .max_buf_size(64 * 1024);
     builder
         .http2()
