@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Row};
 
 use crate::config::StoreConfig;
 
@@ -51,12 +51,16 @@ async fn is_clean_in_time(connection: &mut PgConnection) -> Result<bool, sqlx::E
 /// Whether a connection that comes back is outside of any transaction. The driver may believe so wrongly when a `begin`
 /// was cancelled (sqlx issue 4385), and then the next user's work would be neither seen nor kept. Inside a block the time
 /// of the transaction is older than that of the statement; in an aborted one this query fails, and the pool closes it.
+///
+/// One message: a prepared statement is several, each with a time of its own, and would always seem to be inside a block.
 async fn is_clean(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     if connection.is_in_transaction() {
         // The rollback of a dropped transaction is queued and goes out with the next command.
         connection.ping().await?;
     }
-    sqlx::query_scalar("SELECT transaction_timestamp() = statement_timestamp()").fetch_one(connection).await
+    let row =
+        sqlx::raw_sql("SELECT transaction_timestamp() = statement_timestamp()").fetch_one(connection).await?;
+    row.try_get(0)
 }
 
 fn millis(limit: Duration) -> String {

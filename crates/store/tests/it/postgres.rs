@@ -43,6 +43,16 @@ async fn number(db: &Db, sql: &'static str) -> i64 {
     sqlx::query_scalar(sql).fetch_one(pool(db)).await.unwrap()
 }
 
+#[tokio::test]
+async fn a_clean_connection_is_used_again() {
+    let db = open(|config| config.max_connections = 1).await;
+    let first = number(&db, "SELECT pg_backend_pid()::bigint").await;
+    for round in 0..20 {
+        insert(&db, &format!("{round}")).await.unwrap();
+        assert_eq!(number(&db, "SELECT pg_backend_pid()::bigint").await, first, "after {round} transactions");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn abandoned_work_poisons_no_connection() {
     let cluster = Postgres::shared().await.unwrap();
