@@ -60,6 +60,8 @@ pub(crate) enum Verdict {
 pub(crate) struct Watch {
     opened: Instant,
     http2: AtomicBool,
+    /// Whether the last answer was given before the body of its request had come.
+    expects_more: AtomicBool,
     marks: Mutex<Marks>,
 }
 
@@ -82,7 +84,8 @@ impl Watch {
     /// Of a connection that begins now.
     pub(crate) fn new() -> Arc<Self> {
         let marks = Marks { idle_since: Some(Instant::now()), ..Marks::default() };
-        Arc::new(Self { opened: Instant::now(), http2: AtomicBool::new(false), marks: Mutex::new(marks) })
+        let [http2, expects_more] = [false; 2].map(AtomicBool::new);
+        Arc::new(Self { opened: Instant::now(), http2, expects_more, marks: Mutex::new(marks) })
     }
 
     fn marks(&self) -> std::sync::MutexGuard<'_, Marks> {
@@ -98,6 +101,11 @@ impl Watch {
         (marks.idle_since, marks.reading_since) = (None, None);
         drop(marks);
         InFlight(self.clone())
+    }
+
+    /// The rest of a request's body is still to come, and nobody will read it.
+    pub(super) fn expect_more(&self) {
+        self.expects_more.store(true, Ordering::Relaxed);
     }
 
     /// Judged a few times a second.
@@ -223,7 +231,7 @@ impl<S: AsyncRead + Unpin> Watched<S> {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() && self.lingered < LINGER.0 => {
                     self.lingered += buffer.filled().len();
                 }
-                Poll::Pending if self.lingered > 0 => {
+                Poll::Pending if self.lingered > 0 || self.watch.expects_more.load(Ordering::Relaxed) => {
                     let until = self.until.get_or_insert_with(|| Box::pin(sleep(LINGER.1)));
                     return until.as_mut().poll(context).map(Ok);
                 }
@@ -414,6 +422,22 @@ mod tests {
         tokio::task::yield_now().await;
         watched.shutdown().await.unwrap();
         assert_eq!(watched.lingered, 50_000);
+        drop(sending.await.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_was_announced_is_waited_for_and_not_for_ever() {
+        let (mut sender, own) = tokio::io::duplex(1024);
+        let mut watched = Watched::new(own, Watch::new());
+        watched.watch.expect_more();
+        let sending = tokio::spawn(async move {
+            sleep(Duration::from_secs(1)).await;
+            sender.write_all(&[0; 5_000]).await.unwrap();
+            sender
+        });
+        let begun = Instant::now();
+        watched.shutdown().await.unwrap();
+        assert_eq!((watched.lingered, begun.elapsed().as_secs()), (5_000, 2));
         drop(sending.await.unwrap());
     }
 }

@@ -217,6 +217,9 @@ async fn answer(
     let unread = Unread::of(&request);
     let body = |body| Body::new(Taking::new(body, unread.clone()));
     let mut response = router.oneshot(request.map(body)).await?;
+    if unread.is_left() {
+        watch.expect_more();
+    }
     // Told, so that nobody sends the next request where it would be read as the rest of this one.
     if is_last || unread.is_left() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
