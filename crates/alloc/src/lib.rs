@@ -1,4 +1,5 @@
-//! The allocator of every program: mimalloc. Why: `docs/adr/0007-one-allocator.md`.
+//! The allocator of the programs that link it, which are those with many small requests: mimalloc. Why, and why not of all:
+//! `docs/adr/0007-mimalloc-where-requests-are-many.md`.
 
 use libmimalloc_sys::{mi_option_set, mi_option_t};
 

@@ -84,7 +84,6 @@ fn help<A: Application>() -> String {
 }
 
 fn start<A: Application>(settings: Settings<A::Config>) -> ExitCode {
-    mesh_alloc::give_back_soon();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&format!("cannot start: {error}")),

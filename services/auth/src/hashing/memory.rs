@@ -13,6 +13,9 @@ use tokio::time::Instant;
 
 use crate::error::{AuthError, Result};
 
+/// No allocator keeps an allocation of that size for the next one that asks: it comes from the system and goes back there. Only
+/// what is written to takes memory.
+const NEVER_KEPT: usize = 33 * 1024 * 1024 / Block::SIZE;
 /// How long memory is kept for the next hash.
 const KEPT: Duration = Duration::from_secs(10);
 /// Bytes of a hash.
@@ -64,7 +67,7 @@ impl Memory {
     fn derive(&self, argon2: &Argon2<'_>, password: &[u8], salt: &[u8], length: usize) -> Result<Output> {
         let count = argon2.params().block_count();
         let taken = self.lock().blocks.pop();
-        let mut blocks = taken.unwrap_or_else(|| Vec::with_capacity(count));
+        let mut blocks = taken.unwrap_or_else(|| Vec::with_capacity(count.max(NEVER_KEPT)));
         blocks.resize(count, Block::new());
         let mut out = vec![0; length];
         let hashed = argon2.hash_password_into_with_memory(password, salt, &mut out, &mut blocks);
