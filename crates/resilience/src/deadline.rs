@@ -13,7 +13,7 @@ mod wire;
 
 use std::time::Duration;
 
-pub use body::BoundedBody;
+pub use body::{BoundedBody, TrackedBody};
 pub use layer::{Bounds, DeadlineLayer};
 pub use service::DeadlineService;
 use tokio::time::Instant;

@@ -15,6 +15,6 @@ pub use backoff::Backoff;
 pub use budget::{Budget, RetryBudget};
 pub use deadline::{
     BoundedBody, Bounds, Deadline, DeadlineLayer, DeadlineService, Expiry, GRPC_TIMEOUT, Malformed,
-    parse_grpc_timeout, timeout_of,
+    TrackedBody, parse_grpc_timeout, timeout_of,
 };
 pub use eject::{Ejection, Outliers, Verdict};

@@ -32,7 +32,6 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tonic::body::Body;
 use tower::ServiceExt;
 
 use self::counted::{Counted, Traffic};
@@ -261,12 +260,11 @@ fn builder(limits: &Limits, tasks: CallTasks) -> http2::Builder<CallTasks> {
 /// One call: what is known of the connection goes into its extensions, then it goes through the stack.
 fn call(
     stack: Stack,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     peer: Peer,
     addr: SocketAddr,
     active: Active,
 ) -> impl Future<Output = Result<Response<counted::WithGuard<Active>>, Infallible>> {
-    let mut request = request.map(Body::new);
     request.extensions_mut().insert(peer);
     request.extensions_mut().insert(RemoteAddr(addr));
     let response = stack.oneshot(request);

@@ -27,3 +27,4 @@ pub use context::{RemoteAddr, principal, refuse, run_to_end, user};
 pub use limits::Limits;
 pub use listen::{ListenConfig, listen};
 pub use server::{Bound, Server};
+pub use stack::GrpcService;

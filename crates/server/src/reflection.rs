@@ -5,12 +5,11 @@ use std::collections::{BTreeSet, HashMap};
 use mesh_error::Error;
 use prost::Message;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
-use tonic::service::RoutesBuilder;
 use tonic_reflection::server::Builder;
 
 use crate::health::HEALTH;
 use crate::server::SURFACE_MESSAGE;
-use crate::stack::MessageLimit;
+use crate::stack::Routes;
 
 /// The names of the two versions that clients ask for.
 const NAMES: [&str; 2] = ["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
@@ -19,7 +18,7 @@ const NAMES: [&str; 2] = ["grpc.reflection.v1.ServerReflection", "grpc.reflectio
 ///
 /// # Errors
 /// When a descriptor set cannot be decoded.
-pub(crate) fn add(routes: &mut RoutesBuilder, services: &[&'static str]) -> Result<(), Error> {
+pub(crate) fn add(routes: &mut Routes, services: &[&'static str]) -> Result<(), Error> {
     let contract = FileDescriptorSet::decode(mesh_proto::FILE_DESCRIPTOR_SET).map_err(Error::internal)?;
     let contract = limit(contract, services);
     let builder = || {
@@ -33,8 +32,8 @@ pub(crate) fn add(routes: &mut RoutesBuilder, services: &[&'static str]) -> Resu
         builder
     };
     let (v1, v1alpha) = (builder().build_v1(), builder().build_v1alpha());
-    routes.add_service(MessageLimit { inner: v1.map_err(Error::internal)?, limit: SURFACE_MESSAGE });
-    routes.add_service(MessageLimit { inner: v1alpha.map_err(Error::internal)?, limit: SURFACE_MESSAGE });
+    routes.add(v1.map_err(Error::internal)?, SURFACE_MESSAGE);
+    routes.add(v1alpha.map_err(Error::internal)?, SURFACE_MESSAGE);
     Ok(())
 }
 

@@ -1,13 +1,10 @@
 //! Assembling, binding and serving.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::response::IntoResponse;
-use http::Request;
 use mesh_client::Mesh;
 use mesh_error::{Error, Result};
 use mesh_identity::{Tls, TokenVerifier};
@@ -18,15 +15,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
-use tonic::body::Body;
-use tonic::server::NamedService;
-use tonic::service::{Routes, RoutesBuilder};
-use tower::Service;
 
 use crate::connection::{self, Shared};
 use crate::fitness::Fitness;
 use crate::listen::listen;
-use crate::stack::{self, MessageLimit, Parts};
+use crate::stack::{self, GrpcService, Parts, Routes};
 use crate::{Limits, health, reflection};
 
 /// A pause after an accept that failed, usually for want of file descriptors: trying again at once would burn a core.
@@ -36,7 +29,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) const SURFACE_MESSAGE: usize = 64 * 1024;
 
 /// Adds a service to the routes, with the limit for messages that holds when it named none.
-type AddRoutes = Box<dyn FnOnce(&mut RoutesBuilder, usize) + Send>;
+type AddRoute = Box<dyn FnOnce(&mut Routes, usize) + Send>;
 
 /// A server of one workload, before it is bound.
 pub struct Server {
@@ -46,7 +39,7 @@ pub struct Server {
     lifecycle: Lifecycle,
     verifier: Option<TokenVerifier>,
     limits: Limits,
-    routes: Vec<AddRoutes>,
+    routes: Vec<AddRoute>,
     services: Vec<&'static str>,
     watches: Vec<String>,
 }
@@ -88,24 +81,14 @@ impl Server {
 
     /// Serves a generated service, with request messages of at most [`Limits::message`] bytes.
     #[must_use]
-    pub fn service<S>(self, service: S) -> Self
-    where
-        S: Service<Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
-        S::Response: IntoResponse,
-        S::Future: Send + 'static,
-    {
+    pub fn service(self, service: impl GrpcService) -> Self {
         self.add(service, None)
     }
 
     /// Serves a generated service with another limit for its request messages. Above 4 MiB the service itself must be
     /// told too (`max_decoding_message_size`).
     #[must_use]
-    pub fn service_with_limit<S>(self, service: S, bytes: usize) -> Self
-    where
-        S: Service<Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
-        S::Response: IntoResponse,
-        S::Future: Send + 'static,
-    {
+    pub fn service_with_limit(self, service: impl GrpcService, bytes: usize) -> Self {
         self.add(service, Some(bytes))
     }
 
@@ -117,15 +100,10 @@ impl Server {
         self
     }
 
-    fn add<S>(mut self, service: S, limit: Option<usize>) -> Self
-    where
-        S: Service<Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
-        S::Response: IntoResponse,
-        S::Future: Send + 'static,
-    {
+    fn add<S: GrpcService>(mut self, service: S, limit: Option<usize>) -> Self {
         self.services.push(S::NAME);
         self.routes.push(Box::new(move |routes, default| {
-            routes.add_service(MessageLimit { inner: service, limit: limit.unwrap_or(default) });
+            routes.add(service, limit.unwrap_or(default));
         }));
         self
     }
@@ -141,11 +119,11 @@ impl Server {
         fitness.check(&self.policy.load())?;
         let (reporter, health) = tonic_health::server::health_reporter();
         health::report(&reporter, &self.services, self.lifecycle.readiness()).await;
-        let mut routes = RoutesBuilder::default();
+        let mut routes = Routes::default();
         for add in std::mem::take(&mut self.routes) {
             add(&mut routes, self.limits.message);
         }
-        routes.add_service(MessageLimit { inner: health, limit: SURFACE_MESSAGE });
+        routes.add(health, SURFACE_MESSAGE);
         reflection::add(&mut routes, &self.services)?;
         let listener = listen(addr).await?;
         let local = listener.local_addr().map_err(Error::internal)?;
@@ -153,7 +131,7 @@ impl Server {
         let services = std::mem::take(&mut self.services);
         let follow = fitness.follow(self.policy.clone(), versions, self.lifecycle.stop_token());
         self.lifecycle.spawn("policy fitness", follow);
-        let shared = self.share(routes.routes());
+        let shared = self.share(routes);
         let lifecycle = shared.lifecycle.clone();
         lifecycle.spawn("health", health::follow(reporter, services, lifecycle.clone()));
         Ok(Bound { shared: Arc::new(shared), listener, local, gate })
@@ -169,7 +147,7 @@ impl Server {
             lifecycle: self.lifecycle.clone(),
             watches: self.watches.into(),
         };
-        let stack = stack::build(&parts, routes.prepare());
+        let stack = stack::build(&parts, routes);
         Shared { workload, tls: self.tls, limits: self.limits, lifecycle: self.lifecycle, stack }
     }
 }

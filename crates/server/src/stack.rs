@@ -8,12 +8,13 @@
 //! | deadline | bounds all that follows, the check of the token and the body included |
 //! | user | the token that the method's rule asks for; what is not asked for is not looked at |
 //! | admission | only calls that may be made take a place; health always passes |
-//! | routes | the services, health and reflection |
+//! | routes | the services, health and reflection, each with the limit of its messages |
 
 mod admitted;
 mod denials;
 mod panic;
 mod policy;
+mod routes;
 mod telemetry;
 mod user;
 
@@ -21,22 +22,23 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use http::{Request, Response};
+use hyper::body::Incoming;
 use mesh_identity::TokenVerifier;
 use mesh_lifecycle::Lifecycle;
 use mesh_policy::PolicyHandle;
 use mesh_resilience::{AdmissionLayer, DeadlineLayer};
 use tonic::body::Body;
-use tonic::service::Routes;
 use tower::ServiceBuilder;
 use tower::util::BoxCloneSyncService;
 
 use crate::Limits;
 use crate::health::is_health;
 
-pub(crate) use admitted::MessageLimit;
+pub use routes::GrpcService;
+pub(crate) use routes::Routes;
 
 /// The whole stack, once for a server; each call gets a clone.
-pub(crate) type Stack = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
+pub(crate) type Stack = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>;
 
 /// What the layers need to know.
 #[derive(Clone)]

@@ -14,6 +14,8 @@ use tracing::subscriber::Interest;
 use tracing::{Level, Metadata};
 use tracing_subscriber::layer::{self, Filter};
 
+use crate::left_out;
+
 /// The transport below the exporter and the stacks: its own spans would describe the telling, not the work.
 const PLUMBING: [&str; 7] = ["h2", "hyper", "hyper_util", "tonic", "tower", "rustls", "opentelemetry"];
 
@@ -21,8 +23,8 @@ const PLUMBING: [&str; 7] = ["h2", "hyper", "hyper_util", "tonic", "tower", "rus
 pub(crate) enum Fate {
     /// Its spans are recorded; a trace that begins with it has this id.
     Recorded(TraceId),
-    /// Its spans are not; it goes on in this context.
-    LeftOut(Context),
+    /// They are not; it goes on in this trace.
+    LeftOut(SpanContext),
 }
 
 /// The filter before the layer of spans.
@@ -38,29 +40,28 @@ impl HeadSampler {
     }
 
     /// Decides about a request that comes with the context of its caller, or with none.
-    pub(crate) fn decide(&self, parent: Context) -> Fate {
+    pub(crate) fn decide(&self, parent: &Context) -> Fate {
         let caller = parent.span().span_context().clone();
         let id =
             if caller.is_valid() { caller.trace_id() } else { RandomIdGenerator::default().new_trace_id() };
-        let result = self.sampler.should_sample(Some(&parent), id, "", &SpanKind::Server, &[], &[]);
+        let result = self.sampler.should_sample(Some(parent), id, "", &SpanKind::Server, &[], &[]);
         let is_sampled = result.decision == SamplingDecision::RecordAndSample;
         if is_sampled && self.is_taken {
             return Fate::Recorded(id);
         }
         if caller.is_valid() && caller.is_sampled() == is_sampled {
             // Whoever records further on knows the last span that was recorded as its parent.
-            return Fate::LeftOut(parent);
+            return Fate::LeftOut(caller);
         }
         let flags = TraceFlags::default().with_sampled(is_sampled);
         let span = RandomIdGenerator::default().new_span_id();
-        let begun = SpanContext::new(id, span, flags, true, TraceState::default());
-        Fate::LeftOut(Context::new().with_remote_span_context(begun))
+        Fate::LeftOut(SpanContext::new(id, span, flags, true, TraceState::default()))
     }
 }
 
 impl<S> Filter<S> for HeadSampler {
     fn enabled(&self, metadata: &Metadata<'_>, _: &layer::Context<'_, S>) -> bool {
-        is_traced(metadata) && !Context::map_current(is_left_out)
+        is_traced(metadata) && !left_out::is_now()
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
@@ -82,11 +83,6 @@ fn is_traced(metadata: &Metadata<'_>) -> bool {
         } else {
             *metadata.level() <= Level::WARN
         }
-}
-
-/// Whether the span of a context is another process's: what is recorded here has a span of its own.
-pub(crate) fn is_left_out(context: &Context) -> bool {
-    context.has_active_span() && context.span().span_context().is_remote()
 }
 
 thread_local! {

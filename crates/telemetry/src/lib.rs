@@ -8,6 +8,7 @@
 pub mod audit;
 mod config;
 mod head;
+mod left_out;
 mod log;
 mod members;
 pub mod metrics_names;
@@ -23,6 +24,7 @@ mod telemetry;
 mod traces;
 
 pub use config::{Format, Sampling, TelemetryConfig};
+pub use left_out::Describe;
 pub use neutral::{is_hostile, neutralise};
 pub use recent::{RecentSpan, RecentTraces};
 pub use recorder::metrics_text;

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use opentelemetry::trace::TraceContextExt;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -11,15 +10,15 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::left_out;
 use crate::members::Members;
 use crate::neutral::is_hostile;
 
 /// The trace and span ids of the moment, when there are any.
 fn ids() -> Option<(String, String)> {
-    let context = opentelemetry::Context::current();
-    let span = context.span();
-    let span = span.span_context();
-    span.is_valid().then(|| (span.trace_id().to_string(), span.span_id().to_string()))
+    left_out::with_context(|span| {
+        span.is_valid().then(|| (span.trace_id().to_string(), span.span_id().to_string()))
+    })
 }
 
 /// One JSON object a line: what happened, in which trace, and the fields of the spans around it.
@@ -87,22 +86,29 @@ fn write_escaped(writer: &mut Writer<'_>, json: &str) -> fmt::Result {
     Ok(())
 }
 
-/// The name of the innermost span and the fields of all spans around the event; the inner ones win.
+/// The name of the innermost span and the fields of all spans around the event, the inner ones win; a request that is not
+/// recorded counts as the outermost.
 fn spans<S>(ctx: &FmtContext<'_, S, Members>) -> Option<Value>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let innermost = ctx.lookup_current()?;
     let mut fields = Map::new();
-    for span in innermost.scope().from_root() {
-        let extensions = span.extensions();
-        let formatted = extensions.get::<FormattedFields<Members>>();
-        if let Some(Ok(Value::Object(more))) = formatted.map(Members::parse) {
-            fields.extend(more);
-        }
+    if let Some(request) = left_out::now() {
+        request.describe(&mut |name, value| {
+            fields.insert(name.into(), value.into());
+        });
     }
-    fields.insert("name".into(), innermost.name().into());
-    Some(Value::Object(fields))
+    if let Some(innermost) = ctx.lookup_current() {
+        for span in innermost.scope().from_root() {
+            let extensions = span.extensions();
+            let formatted = extensions.get::<FormattedFields<Members>>();
+            if let Some(Ok(Value::Object(more))) = formatted.map(Members::parse) {
+                fields.extend(more);
+            }
+        }
+        fields.insert("name".into(), innermost.name().into());
+    }
+    (!fields.is_empty()).then_some(Value::Object(fields))
 }
 
 /// Puts the fields of an event into the line; names that the line itself uses cannot be taken by a field.

@@ -2,17 +2,17 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context as Task, Poll};
 
 use http::HeaderMap;
-use opentelemetry::Context;
-use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
+use opentelemetry::trace::{SpanContext, TraceContextExt};
 use pin_project_lite::pin_project;
 use tracing::{Span, Value, dispatcher};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::head::{Fate, HeadSampler, is_left_out, with_trace_id};
+use crate::head::{Fate, HeadSampler, with_trace_id};
+use crate::left_out::{self, Describe, LeftOut};
 use crate::propagation::extract;
 
 /// A request's span, within the trace of its caller or as the beginning of one. Everything that the request does runs in
@@ -20,42 +20,26 @@ use crate::propagation::extract;
 #[derive(Clone, Debug)]
 pub struct RequestSpan {
     span: Span,
-    /// The trace, when its spans are not recorded.
-    left_out: Option<Context>,
+    /// In place of the span, when it is not recorded.
+    left_out: Option<Arc<LeftOut>>,
 }
 
 /// In no trace at all.
-static NOWHERE: LazyLock<Context> = LazyLock::new(|| {
-    let nowhere = SpanContext::new(
-        TraceId::INVALID,
-        SpanId::INVALID,
-        TraceFlags::NOT_SAMPLED,
-        true,
-        TraceState::default(),
-    );
-    Context::new().with_remote_span_context(nowhere)
-});
+static NOWHERE: LazyLock<Arc<LeftOut>> = LazyLock::new(|| LeftOut::new(SpanContext::NONE, None));
 
 impl RequestSpan {
-    /// The span that `make` makes, which must not be entered yet, in the trace that the headers carry.
+    /// Of a request in the trace that the headers carry.
     #[must_use]
-    pub fn begin(headers: &HeaderMap, make: impl FnOnce() -> Span) -> Self {
+    pub fn begin(headers: &HeaderMap, request: Arc<dyn Describe>) -> Self {
         let parent = extract(headers);
-        let has_parent = parent.has_active_span();
         let decide = |dispatch: &tracing::Dispatch| {
-            dispatch.downcast_ref::<HeadSampler>().map(|sampler| sampler.decide(parent.clone()))
+            dispatch.downcast_ref::<HeadSampler>().map(|sampler| sampler.decide(&parent))
         };
         match dispatcher::get_default(decide) {
-            Some(Fate::LeftOut(context)) => {
-                let span = {
-                    let _within = context.clone().attach();
-                    make()
-                };
-                Self { span, left_out: Some(context) }
-            }
+            Some(Fate::LeftOut(context)) => Self::left_out(LeftOut::new(context, Some(request))),
             Some(Fate::Recorded(id)) => {
-                let span = make();
-                if has_parent {
+                let span = request.span();
+                if parent.has_active_span() {
                     // Cannot fail: the span has not begun.
                     let _ = span.set_parent(parent);
                 } else {
@@ -64,32 +48,35 @@ impl RequestSpan {
                 }
                 Self { span, left_out: None }
             }
-            None => Self { span: make(), left_out: None },
+            None => Self { span: request.span(), left_out: None },
         }
+    }
+
+    fn left_out(request: Arc<LeftOut>) -> Self {
+        Self { span: Span::none(), left_out: Some(request) }
     }
 
     /// None: what is asked every few seconds by probes would be most of what is recorded, and tells nobody anything.
     #[must_use]
     pub fn untraced() -> Self {
-        Self { span: Span::none(), left_out: Some(NOWHERE.clone()) }
+        Self::left_out(NOWHERE.clone())
     }
 
     /// The span of the moment, for a task of its own.
     #[must_use]
     pub fn current() -> Self {
-        let left_out = Context::map_current(|context| is_left_out(context).then(|| context.clone()));
-        Self { span: Span::current(), left_out }
+        Self { span: Span::current(), left_out: left_out::now() }
     }
 
     /// Whether the moment belongs to a request that is not recorded, for which no more spans need be made.
     #[must_use]
     pub fn is_left_out() -> bool {
-        Context::map_current(is_left_out)
+        left_out::is_now()
     }
 
     /// Runs `work` within.
     pub fn in_scope<T>(&self, work: impl FnOnce() -> T) -> T {
-        let _within = self.left_out.clone().map(Context::attach);
+        let _within = left_out::enter(self.left_out.clone());
         self.span.in_scope(work)
     }
 

@@ -1,6 +1,9 @@
 //! What a request shows: a bearer token, an API key, or nothing.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
 use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
 use mesh_identity::TokenError;
@@ -38,10 +41,10 @@ impl fmt::Debug for Credentials {
 impl Credentials {
     /// From `Authorization: Bearer …` or `X-Api-Key`; both, or either twice, is a request that contradicts itself.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Result<Option<Self>, Failure> {
-        let shown: Vec<_> = headers.get_all(AUTHORIZATION).iter().chain(headers.get_all(X_API_KEY)).collect();
-        let value = match shown.as_slice() {
-            [] => return Ok(None),
-            [one] => *one,
+        let mut shown = headers.get_all(AUTHORIZATION).iter().chain(headers.get_all(X_API_KEY));
+        let value = match (shown.next(), shown.next()) {
+            (None, _) => return Ok(None),
+            (Some(one), None) => one,
             _ => {
                 return Err(Failure::bad_request(
                     "CREDENTIALS_AMBIGUOUS",
@@ -66,13 +69,19 @@ impl Credentials {
     }
 }
 
+/// The characters of a token (RFC 6750 §2.1), by their codes: every request has hundreds.
+static IS_TOKEN: LazyLock<[bool; 256]> = LazyLock::new(|| {
+    std::array::from_fn(|code| {
+        let is_other = |b| matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
+        u8::try_from(code).is_ok_and(|b| b.is_ascii_alphanumeric() || is_other(b))
+    })
+});
+
 /// `Bearer` without case, one space, and one token of RFC 6750's characters.
 fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
-    let is_token = !token.is_empty()
-        && token.bytes().all(|b| {
-            b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
-        });
+    let known: &[bool; 256] = &IS_TOKEN;
+    let is_token = !token.is_empty() && token.bytes().all(|b| known.get(usize::from(b)) == Some(&true));
     (scheme.eq_ignore_ascii_case("bearer") && is_token).then_some(token)
 }
 

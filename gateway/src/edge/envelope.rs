@@ -1,6 +1,6 @@
 //! What wraps every request, matched or not: its id, its span, its metric, the form of its failure and its headers.
 
-use std::{fmt, panic::AssertUnwindSafe, sync::Arc};
+use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc};
 
 use axum::{
     body::Body,
@@ -10,9 +10,9 @@ use axum::{
 use futures::FutureExt as _;
 use http::{HeaderValue, StatusCode, header::CONTENT_TYPE, header::USER_AGENT};
 use mesh_error::Error;
-use mesh_telemetry::{RequestSpan, propagation, red};
+use mesh_telemetry::{Describe, RequestSpan, propagation, red};
 use tokio::time::Instant;
-use tracing::field;
+use tracing::{Span, field};
 
 use super::{Client, Peer, cors::Cors, hygiene, proxies::TrustedProxies, request_id};
 use crate::{
@@ -48,9 +48,56 @@ const ROOM: usize = 12;
 /// What is known of a request before anything is decided.
 struct Arrival {
     id: HeaderValue,
+    method: &'static str,
+    route: Option<&'static str>,
     path: String,
+    address: IpAddr,
     secure: bool,
     origin: Option<HeaderValue>,
+}
+
+impl Arrival {
+    fn id(&self) -> &str {
+        self.id.to_str().unwrap_or_default()
+    }
+
+    /// The name of the span: method and route, never the path, which anybody can choose.
+    fn title(&self) -> String {
+        self.route.map_or_else(|| self.method.to_owned(), |route| format!("{} {route}", self.method))
+    }
+}
+
+impl Describe for Arrival {
+    fn span(&self) -> Span {
+        tracing::info_span!(
+            "http request",
+            otel.name = self.title(),
+            otel.kind = "server",
+            otel.status_code = field::Empty,
+            quipu.workload = "gateway",
+            http.request.method = self.method,
+            url.path = self.path,
+            http.route = self.route,
+            http.response.status_code = field::Empty,
+            client.address = %self.address,
+            request_id = self.id(),
+        )
+    }
+
+    fn name(&self) -> &'static str {
+        "http request"
+    }
+
+    fn fields(&self, field: &mut dyn FnMut(&'static str, &str)) {
+        field("quipu.workload", "gateway");
+        field("http.request.method", self.method);
+        field("url.path", &self.path);
+        if let Some(route) = self.route {
+            field("http.route", route);
+        }
+        field("client.address", &self.address.to_string());
+        field("request_id", self.id());
+    }
 }
 
 /// What is outermost: around the answer to every request, of a `route` or of none.
@@ -61,14 +108,14 @@ pub(crate) async fn envelope<F: Future<Output = Response>>(
     answer: impl FnOnce(Request, Client) -> F,
 ) -> Response {
     let mut timer = Timer::start(request.method(), route.map(|route| route.path));
-    let (arrival, client) = arrive(&edge.0, &mut request);
+    let (arrival, client) = arrive(&edge.0, &mut request, &timer);
     let span = match route {
         Some(route) if route.is_probe() => RequestSpan::untraced(),
-        _ => span(&arrival, &client, &timer, &request),
+        _ => RequestSpan::begin(request.headers(), arrival.clone()),
     };
     let answer = async {
         let mut response = check(&edge.0, request, |request| answer(request, client)).await;
-        finish(&edge.0, arrival, &mut response);
+        finish(&edge.0, &arrival, &mut response);
         response
     };
     let response = span.follow(answer).await;
@@ -77,7 +124,7 @@ pub(crate) async fn envelope<F: Future<Output = Response>>(
     response
 }
 
-fn arrive(edge: &Inner, request: &mut Request) -> (Arrival, Client) {
+fn arrive(edge: &Inner, request: &mut Request, timer: &Timer) -> (Arc<Arrival>, Client) {
     // A stranger's trace goes on by its id; what its tracing says to itself stays outside.
     request.headers_mut().remove(propagation::TRACESTATE);
     let id = request_id::of(request.headers());
@@ -94,35 +141,20 @@ fn arrive(edge: &Inner, request: &mut Request) -> (Arrival, Client) {
     let client = Client { address, user_agent: cut(agent, MAX_AGENT) };
     let arrival = Arrival {
         id,
+        method: timer.method,
+        route: timer.route,
         // Before its length was looked at: neither span nor answer repeats more of it.
         path: cut(request.uri().path(), MAX_PATH),
+        address,
         secure,
         origin: edge.cors.allowed(request.headers()),
     };
-    (arrival, client)
+    (Arc::new(arrival), client)
 }
 
 /// At most so many bytes of a text.
 fn cut(text: &str, most: usize) -> String {
     text.get(..text.floor_char_boundary(most)).unwrap_or_default().to_owned()
-}
-
-fn span(arrival: &Arrival, client: &Client, timer: &Timer, request: &Request) -> RequestSpan {
-    RequestSpan::begin(request.headers(), || {
-        tracing::info_span!(
-            "http request",
-            otel.name = %timer,
-            otel.kind = "server",
-            otel.status_code = field::Empty,
-            quipu.workload = "gateway",
-            http.request.method = timer.method,
-            url.path = arrival.path,
-            http.route = timer.route,
-            http.response.status_code = field::Empty,
-            client.address = %client.address,
-            request_id = arrival.id.to_str().unwrap_or_default(),
-        )
-    })
 }
 
 async fn check<F: Future<Output = Response>>(
@@ -153,12 +185,11 @@ pub(crate) async fn survive(answer: impl Future<Output = Response>) -> Response 
 }
 
 /// Writes the body of a failure and the headers of every answer.
-fn finish(edge: &Inner, arrival: Arrival, response: &mut Response) {
-    let id = arrival.id.to_str().unwrap_or_default();
+fn finish(edge: &Inner, arrival: &Arrival, response: &mut Response) {
     let failure = response.extensions_mut().remove::<Arc<Failure>>().or_else(|| bare_failure(response));
     if let Some(failure) = failure {
         failure.error().log();
-        let problem = failure.problem(id, propagation::trace_id(), Some(&arrival.path));
+        let problem = failure.problem(arrival.id(), propagation::trace_id(), Some(&arrival.path));
         *response.status_mut() = failure.status();
         *response.body_mut() = Body::from(serde_json::to_vec(&problem).unwrap_or_default());
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
@@ -168,8 +199,8 @@ fn finish(edge: &Inner, arrival: Arrival, response: &mut Response) {
     propagation::inject(headers);
     headers.remove(propagation::TRACESTATE);
     hygiene::secure(headers, arrival.secure);
-    edge.cors.apply(arrival.origin, headers);
-    headers.insert(request_id::X_REQUEST_ID, arrival.id);
+    edge.cors.apply(arrival.origin.clone(), headers);
+    headers.insert(request_id::X_REQUEST_ID, arrival.id.clone());
 }
 
 /// A failure that some library answered without the gateway's form.
@@ -224,14 +255,6 @@ impl Timer {
             status,
             self.start.elapsed(),
         );
-    }
-}
-
-/// The name of the span: method and route, never the path, which anybody can choose.
-impl fmt::Display for Timer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.method)?;
-        self.route.map_or(Ok(()), |route| write!(f, " {route}"))
     }
 }
 

@@ -4,7 +4,7 @@ use mesh_resilience::Deadline;
 
 use crate::domain::{Analysis, Text};
 use crate::error::SentimentError;
-use crate::metrics;
+use crate::metrics::{self, Answered};
 use crate::models::{Models, SharedModel};
 use crate::pool::{Call, Entry, Pool, PoolFault};
 use crate::ports::ModelError;
@@ -14,6 +14,7 @@ use crate::ports::ModelError;
 pub struct Engine {
     models: Models,
     pool: Pool,
+    answered: Answered,
 }
 
 /// How texts are to be answered.
@@ -42,7 +43,8 @@ impl Engine {
     /// Joins models and pool.
     #[must_use]
     pub fn new(models: Models, pool: Pool) -> Self {
-        Self { models, pool }
+        let answered = Answered::of(&models);
+        Self { models, pool, answered }
     }
 
     /// The loaded models.
@@ -75,12 +77,18 @@ impl Engine {
     /// As [`Engine::analyze`].
     pub async fn analyze_all(&self, ask: &Ask, texts: Vec<Text>) -> Result<Vec<Answer>, SentimentError> {
         let bytes: usize = texts.iter().map(|text| text.as_str().len()).sum();
-        let (model, fallback, explain) = (ask.model.clone(), self.models.fallback().clone(), ask.explain);
-        let done = if bytes <= model.inline_bytes() {
+        let (model, explain) = (ask.model.clone(), ask.explain);
+        let (fallback, answered) = (self.models.fallback().clone(), self.answered.clone());
+        let answer = move |text: &Text| {
+            let answer = answer(&model, &fallback, text, explain)?;
+            answered.count(&answer.model.info().name, answer.analysis.probabilities.label());
+            Ok(answer)
+        };
+        let done = if bytes <= ask.model.inline_bytes() {
             let is_over = || ask.deadline.is_some_and(Deadline::is_expired);
-            answer_all(&model, &fallback, &texts, explain, is_over).ok_or(PoolFault::Expired)?
+            answer_all(&texts, answer, is_over).ok_or(PoolFault::Expired)?
         } else {
-            let job = move |call: &Call| answer_all(&model, &fallback, &texts, explain, || call.is_over());
+            let job = move |call: &Call| answer_all(&texts, answer, || call.is_over());
             let done = self.pool.run(ask.deadline, ask.entry, job).await;
             metrics::pool(&done, self.pool.busy());
             done?
@@ -91,13 +99,11 @@ impl Engine {
 
 /// `None` when the call was over before all texts were answered.
 fn answer_all(
-    model: &SharedModel,
-    fallback: &SharedModel,
     texts: &[Text],
-    explain: bool,
+    answer: impl Fn(&Text) -> Result<Answer, ModelError>,
     is_over: impl Fn() -> bool,
 ) -> Option<Result<Vec<Answer>, ModelError>> {
-    let next = |text| (!is_over()).then(|| answer(model, fallback, text, explain));
+    let next = |text| (!is_over()).then(|| answer(text));
     texts.iter().map(next).collect()
 }
 
@@ -116,6 +122,5 @@ fn answer(
             (fallback.analyze(text.as_str(), explain)?, fallback)
         }
     };
-    metrics::answered(&model.info().name, analysis.probabilities.label());
     Ok(Answer { analysis, model: model.clone() })
 }

@@ -104,21 +104,28 @@ impl Expiry {
     }
 }
 
-/// A streamed request body: each message is activity, and the handler's next read after the end of the call fails.
-pub(super) struct TrackedBody {
-    inner: tonic::body::Body,
-    watch: Watch,
+/// The request body of a call with a deadline. Of a stream, each message is activity, and the handler's next read after the
+/// end of the call fails.
+#[derive(Debug)]
+pub struct TrackedBody<B> {
+    inner: B,
+    /// Of a stream.
+    watch: Option<Watch>,
     ended: bool,
 }
 
-impl TrackedBody {
-    pub(super) fn new(inner: tonic::body::Body, limits: Limits) -> Self {
-        Self { inner, watch: Watch::new(limits), ended: false }
+impl<B> TrackedBody<B> {
+    /// `limits` are those of a stream.
+    pub(super) fn new(inner: B, limits: Option<Limits>) -> Self {
+        Self { inner, watch: limits.map(Watch::new), ended: false }
     }
 }
 
-impl Body for TrackedBody {
-    type Data = bytes::Bytes;
+impl<B> Body for TrackedBody<B>
+where
+    B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
+{
+    type Data = B::Data;
     type Error = Status;
 
     fn poll_frame(
@@ -128,11 +135,15 @@ impl Body for TrackedBody {
         if self.ended {
             return Poll::Ready(None);
         }
-        if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) {
-            self.watch.limits.activity.touch();
-            return Poll::Ready(frame);
+        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        if let Poll::Ready(frame) = polled {
+            if let Some(watch) = &self.watch {
+                watch.limits.activity.touch();
+            }
+            return Poll::Ready(frame.map(|frame| frame.map_err(|e| Status::from_error(e.into()))));
         }
-        let expiry = ready!(self.watch.poll_expired(cx));
+        let Some(watch) = &mut self.watch else { return Poll::Pending };
+        let expiry = ready!(watch.poll_expired(cx));
         self.ended = true;
         Poll::Ready(Some(Err(expiry.into_error().into_status())))
     }

@@ -40,7 +40,7 @@ impl<S> DeadlineService<S> {
     }
 
     /// The limits of a request, or why it is refused.
-    fn limits(&self, request: &mut Request<Body>) -> Result<Limits, Error> {
+    fn limits<B>(&self, request: &mut Request<B>) -> Result<Limits, Error> {
         let bounds = request.extensions().get::<Bounds>().copied().unwrap_or(self.bounds);
         let asked = timeout_of(request.headers())?;
         let mut deadline = Deadline::after(asked.map_or(bounds.total, |asked| asked.min(bounds.total)));
@@ -56,9 +56,9 @@ impl<S> DeadlineService<S> {
     }
 }
 
-impl<S> Service<Request<Body>> for DeadlineService<S>
+impl<S, B> Service<Request<B>> for DeadlineService<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>>,
+    S: Service<Request<TrackedBody<B>>, Response = Response<Body>>,
 {
     type Response = Response<Body>;
     type Error = S::Error;
@@ -68,16 +68,13 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let limits = match self.limits(&mut request) {
             Ok(limits) => limits,
             Err(error) => return ResponseFuture { inner: None, watch: None, refusal: Some(error) },
         };
-        if limits.idle.is_some() {
-            let tracked = limits.clone();
-            request = request.map(|body| Body::new(TrackedBody::new(body, tracked)));
-        }
-        let inner = Some(self.inner.call(request));
+        let tracked = limits.idle.is_some().then(|| limits.clone());
+        let inner = Some(self.inner.call(request.map(|body| TrackedBody::new(body, tracked))));
         let watch = Some((Watch::new(limits), self.guards.clone()));
         ResponseFuture { inner, watch, refusal: None }
     }

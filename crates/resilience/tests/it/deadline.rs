@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use http::{HeaderValue, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
-use mesh_resilience::{Bounds, Deadline, DeadlineLayer, GRPC_TIMEOUT};
+use mesh_resilience::{Bounds, Deadline, DeadlineLayer, GRPC_TIMEOUT, TrackedBody};
 use tokio::time::Instant;
 use tonic::{Code, Status, body::Body};
 use tower::{Layer as _, ServiceExt as _, service_fn};
@@ -25,8 +25,8 @@ async fn call<F>(
 where
     F: Future<Output = Response<Body>>,
 {
-    let handler = service_fn(|request| {
-        let response = handler(request);
+    let handler = service_fn(|request: Request<TrackedBody<Body>>| {
+        let response = handler(request.map(Body::new));
         async { Ok::<_, Infallible>(response.await) }
     });
     DeadlineLayer::new(bounds).layer(handler).oneshot(request).await.unwrap_or_else(|never| match never {})

@@ -8,7 +8,6 @@ use bytes::{Buf, Bytes};
 use http_body::{Frame, SizeHint};
 use mesh_error::{Error, Kind};
 use tonic::Status;
-use tonic::body::Body;
 
 use super::fields::{Fields, MOST_FIELDS};
 
@@ -16,8 +15,8 @@ use super::fields::{Fields, MOST_FIELDS};
 const PREFIX: usize = 5;
 
 /// Refuses a message that announces more bytes than the limit, before any of them is kept, and one with too many fields.
-pub(crate) struct Limited {
-    inner: Body,
+pub(crate) struct Limited<B> {
+    inner: B,
     limit: usize,
     /// The prefix read so far.
     prefix: Vec<u8>,
@@ -27,8 +26,8 @@ pub(crate) struct Limited {
     fields: Fields,
 }
 
-impl Limited {
-    pub(crate) fn new(inner: Body, limit: usize) -> Self {
+impl<B> Limited<B> {
+    pub(crate) fn new(inner: B, limit: usize) -> Self {
         Self { inner, limit, prefix: Vec::with_capacity(PREFIX), left: 0, fields: Fields::default() }
     }
 
@@ -68,7 +67,10 @@ fn too_many() -> Error {
     Error::new(Kind::InvalidArgument, "TOO_MANY_FIELDS", message)
 }
 
-impl http_body::Body for Limited {
+impl<B> http_body::Body for Limited<B>
+where
+    B: http_body::Body<Data = Bytes, Error = Status> + Unpin,
+{
     type Data = Bytes;
     type Error = Status;
 
@@ -107,7 +109,7 @@ mod tests {
             wire.extend(u32::try_from(*size).expect("small").to_be_bytes());
             wire.extend(vec![7; *size]);
         }
-        let mut body = Limited::new(Body::empty(), limit);
+        let mut body = Limited::new((), limit);
         wire.chunks(chunk).try_for_each(|chunk| body.follow(Bytes::copy_from_slice(chunk)))
     }
 
@@ -128,7 +130,7 @@ mod tests {
 
     #[test]
     fn an_announced_monster_is_refused_before_it_comes() {
-        let mut body = Limited::new(Body::empty(), 10);
+        let mut body = Limited::new((), 10);
         assert!(body.follow(Bytes::from_static(&[0, 0xff, 0xff, 0xff, 0xff])).is_err());
     }
 }

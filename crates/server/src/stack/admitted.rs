@@ -1,5 +1,4 @@
-//! What surrounds the services themselves: the process that a handler belongs to, the end of endless streams, and the
-//! size of messages.
+//! What surrounds the services themselves: the process that a handler belongs to, and the end of endless streams.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,11 +8,10 @@ use mesh_lifecycle::Lifecycle;
 use mesh_resilience::Place;
 use tokio::task::futures::TaskLocalFuture;
 use tonic::body::Body;
-use tonic::server::NamedService;
 use tower::layer::layer_fn;
 use tower::{Layer, Service};
 
-use crate::bodies::{Limited, Scoped, Until};
+use crate::bodies::{Scoped, Until};
 use crate::context::{CALL, Call};
 
 /// The layer; streams of the paths `watches` end when the server closes.
@@ -32,9 +30,9 @@ pub(super) struct Admitted<S> {
     watches: Arc<[String]>,
 }
 
-impl<S> Service<Request<Body>> for Admitted<S>
+impl<S, B> Service<Request<B>> for Admitted<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>>,
+    S: Service<Request<B>, Response = Response<Body>>,
 {
     type Response = Response<Body>;
     type Error = S::Error;
@@ -44,7 +42,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let place = request.extensions_mut().remove::<Place>();
         let call = Call::new(self.lifecycle.clone(), place);
         let watch = self.watches.iter().any(|path| path == request.uri().path());
@@ -66,31 +64,3 @@ where
 
 /// What is done with the response.
 type Ending = Box<dyn FnOnce(Response<Body>) -> Response<Body> + Send>;
-
-/// A service whose request messages are not larger than its limit.
-#[derive(Clone)]
-pub(crate) struct MessageLimit<S> {
-    pub(crate) inner: S,
-    pub(crate) limit: usize,
-}
-
-impl<S: NamedService> NamedService for MessageLimit<S> {
-    const NAME: &'static str = S::NAME;
-}
-
-impl<S> Service<Request<Body>> for MessageLimit<S>
-where
-    S: Service<Request<Body>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        self.inner.call(request.map(|body| Body::new(Limited::new(body, self.limit))))
-    }
-}

@@ -25,10 +25,11 @@ pub(super) struct CatchPanic<S> {
     workload: Arc<str>,
 }
 
-impl<S> Service<Request<Body>> for CatchPanic<S>
+impl<S, B> Service<Request<B>> for CatchPanic<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S: Service<Request<B>, Response = Response<Body>> + Clone + Send + 'static,
     S::Future: Send,
+    B: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = S::Error;
@@ -38,7 +39,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         let fresh = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, fresh);
         let workload = Arc::clone(&self.workload);

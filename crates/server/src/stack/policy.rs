@@ -50,7 +50,7 @@ pub(super) struct CheckPolicy<S> {
 
 impl<S> CheckPolicy<S> {
     /// Writes the terms of the call into its extensions, or says why it is refused.
-    fn check(&self, request: &mut Request<Body>) -> Result<(), Error> {
+    fn check<B>(&self, request: &mut Request<B>) -> Result<(), Error> {
         let caller = request.extensions().get::<Peer>().map(|peer| peer.id.clone());
         let Some(caller) = caller else {
             return Err(Error::unauthenticated("NO_PEER", "the caller presented no identity"));
@@ -71,7 +71,7 @@ impl<S> CheckPolicy<S> {
         }
     }
 
-    fn record(&self, denial: Denial, caller: &SpiffeId, request: &Request<Body>) {
+    fn record<B>(&self, denial: Denial, caller: &SpiffeId, request: &Request<B>) {
         let workload = Arc::clone(&self.workload);
         counter!("mesh_policy_denied_total", "quipu_workload" => workload, "reason" => denial.as_str())
             .increment(1);
@@ -96,9 +96,9 @@ impl<S> CheckPolicy<S> {
     }
 }
 
-impl<S> Service<Request<Body>> for CheckPolicy<S>
+impl<S, B> Service<Request<B>> for CheckPolicy<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>>,
+    S: Service<Request<B>, Response = Response<Body>>,
 {
     type Response = Response<Body>;
     type Error = S::Error;
@@ -108,7 +108,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         if let Some(refusal) = grpc::refusal(&request) {
             return Either::Left(ready(Ok(refusal)));
         }

@@ -9,14 +9,14 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
-use mesh_identity::Peer;
+use mesh_identity::{Peer, SpiffeId};
 use mesh_policy::PolicyHandle;
-use mesh_telemetry::{RequestSpan, red};
+use mesh_telemetry::{Describe, RequestSpan, red};
 use tonic::Status;
 use tonic::body::Body;
 use tower::layer::layer_fn;
 use tower::{Layer, Service};
-use tracing::field;
+use tracing::{Span, field};
 
 use crate::grpc;
 
@@ -54,40 +54,71 @@ pub(super) struct Observe<S> {
 }
 
 impl<S> Observe<S> {
-    fn begin(&self, request: &Request<Body>) -> Call {
+    fn begin<B>(&self, request: &Request<B>) -> Call {
         let policy = self.policy.load();
         let known = policy.method(grpc::path(request));
-        let method = known.map_or_else(|| Arc::clone(&self.unknown), |method| Arc::clone(&method.full_name));
-        let service = known.map_or("", |method| &*method.service);
-        let caller = request.extensions().get::<Peer>();
-        let span = RequestSpan::begin(request.headers(), || {
-            tracing::info_span!(
-                "rpc.server",
-                otel.name = &*method,
-                otel.kind = "server",
-                otel.status_code = field::Empty,
-                rpc.system.name = "grpc",
-                rpc.service = service,
-                rpc.method = &*method,
-                rpc.response.status_code = field::Empty,
-                quipu.workload = &*self.workload,
-                quipu.caller = caller.map_or("", |peer| peer.id.as_str()),
-            )
-        });
-        Call {
-            in_flight: Some(red::InFlight::enter(&self.active)),
+        let named = Named {
             workload: Arc::clone(&self.workload),
-            method,
-            span,
-            begun: Instant::now(),
-        }
+            service: known.map(|method| Arc::clone(&method.service)),
+            method: known.map_or_else(|| Arc::clone(&self.unknown), |method| Arc::clone(&method.full_name)),
+            caller: request.extensions().get::<Peer>().map(|peer| peer.id.clone()),
+        };
+        let named = Arc::new(named);
+        let span = RequestSpan::begin(request.headers(), named.clone());
+        Call { in_flight: Some(red::InFlight::enter(&self.active)), named, span, begun: Instant::now() }
     }
 }
 
-impl<S> Service<Request<Body>> for Observe<S>
+/// What a call is called, and who calls.
+struct Named {
+    workload: Arc<str>,
+    service: Option<Arc<str>>,
+    method: Arc<str>,
+    caller: Option<SpiffeId>,
+}
+
+impl Named {
+    fn service(&self) -> &str {
+        self.service.as_deref().unwrap_or_default()
+    }
+
+    fn caller(&self) -> &str {
+        self.caller.as_ref().map_or("", SpiffeId::as_str)
+    }
+}
+
+impl Describe for Named {
+    fn span(&self) -> Span {
+        tracing::info_span!(
+            "rpc.server",
+            otel.name = &*self.method,
+            otel.kind = "server",
+            otel.status_code = field::Empty,
+            rpc.system.name = "grpc",
+            rpc.service = self.service(),
+            rpc.method = &*self.method,
+            rpc.response.status_code = field::Empty,
+            quipu.workload = &*self.workload,
+            quipu.caller = self.caller(),
+        )
+    }
+
+    fn name(&self) -> &'static str {
+        "rpc.server"
+    }
+
+    fn fields(&self, field: &mut dyn FnMut(&'static str, &str)) {
+        field("rpc.system.name", "grpc");
+        field("rpc.service", self.service());
+        field("rpc.method", &self.method);
+        field("quipu.workload", &self.workload);
+        field("quipu.caller", self.caller());
+    }
+}
+
+impl<S, B> Service<Request<B>> for Observe<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
-    S::Future: Send,
+    S: Service<Request<B>, Response = Response<Body>, Future: Send + 'static>,
 {
     type Response = Response<Body>;
     type Error = S::Error;
@@ -97,7 +128,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         let mut call = self.begin(&request);
         // The next layer does nothing before its future is polled, so that is within the span as well.
         let response = call.span.follow(self.inner.call(request));
@@ -120,8 +151,7 @@ fn refusal(status: StatusCode) -> Option<i32> {
 /// One call, measured when its code is known, or else when it is dropped.
 struct Call {
     in_flight: Option<red::InFlight>,
-    workload: Arc<str>,
-    method: Arc<str>,
+    named: Arc<Named>,
     span: RequestSpan,
     begun: Instant,
 }
@@ -131,7 +161,7 @@ impl Call {
         // What counts it as in progress also says that it has not ended.
         let Some(_in_flight) = self.in_flight.take() else { return };
         let (name, took) = (red::code_name(code), self.begun.elapsed());
-        red::rpc_server_call(&self.workload, &self.method, name, took);
+        red::rpc_server_call(&self.named.workload, &self.named.method, name, took);
         self.span.record("rpc.response.status_code", name);
         if red::is_server_fault(code) {
             self.span.record("otel.status_code", "ERROR");

@@ -1,9 +1,11 @@
 //! What is recorded of a request is decided once, when it comes; what is left out still knows its trace.
 
+use std::sync::Arc;
+
 use http::HeaderMap;
 use mesh_telemetry::{RecentSpan, RequestSpan, Sampling, TelemetryConfig, propagation};
 
-use crate::support::{Captured, json};
+use crate::support::{Captured, Request, json};
 
 const RECORDED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const LEFT_OUT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
@@ -11,8 +13,7 @@ const LEFT_OUT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 /// What one request told others, and whether it did so in its span.
 fn request(parent: Option<&str>) -> String {
     let headers = parent.map(|parent| ("traceparent".parse().unwrap(), parent.parse().unwrap()));
-    let span =
-        RequestSpan::begin(&headers.into_iter().collect(), || tracing::info_span!("request", user = "ada"));
+    let span = RequestSpan::begin(&headers.into_iter().collect(), Arc::new(Request));
     span.in_scope(|| {
         let _call = tracing::info_span!("call").entered();
         tracing::warn!("hello");
@@ -43,6 +44,22 @@ fn a_request_that_is_left_out_has_lines_and_no_spans() {
     let line = &log.lines()[0];
     assert_eq!(line["trace_id"].as_str(), sent.get(3..35));
     assert_eq!((&line["span"]["name"], &line["span"]["user"]), (&"call".into(), &"ada".into()));
+}
+
+#[test]
+fn lines_say_the_same_of_a_request_that_is_left_out() {
+    let line = |sampling| {
+        let (_, _, log) = sampled(sampling, 1.0, || {
+            RequestSpan::begin(&HeaderMap::new(), Arc::new(Request)).in_scope(|| tracing::warn!("hello"));
+            tracing::warn!("after it");
+        });
+        let [within, after] = &log.lines()[..] else { panic!("two lines") };
+        assert!(after.get("span").is_none() && after.get("trace_id").is_none(), "{after}");
+        within["span"].clone()
+    };
+    let said = line(Sampling::AlwaysOff);
+    assert_eq!((&said["name"], &said["user"]), (&"request".into(), &"ada".into()));
+    assert_eq!(said, line(Sampling::AlwaysOn));
 }
 
 #[test]

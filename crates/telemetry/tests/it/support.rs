@@ -3,8 +3,9 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use mesh_telemetry::{Format, TelemetryConfig};
+use mesh_telemetry::{Describe, Format, TelemetryConfig};
 use serde_json::Value;
+use tracing::Span;
 use tracing_subscriber::fmt::MakeWriter;
 
 #[derive(Clone, Default)]
@@ -49,4 +50,21 @@ pub(crate) fn capture(config: &TelemetryConfig, work: impl FnOnce()) -> Captured
     let (subscriber, _telemetry) = mesh_telemetry::subscriber("test", config, captured.clone()).unwrap();
     tracing::subscriber::with_default(subscriber, work);
     captured
+}
+
+/// A request of somebody.
+pub(crate) struct Request;
+
+impl Describe for Request {
+    fn span(&self) -> Span {
+        tracing::info_span!("request", user = "ada", otel.kind = "server")
+    }
+
+    fn name(&self) -> &'static str {
+        "request"
+    }
+
+    fn fields(&self, field: &mut dyn FnMut(&'static str, &str)) {
+        field("user", "ada");
+    }
 }
