@@ -1,13 +1,20 @@
 //! What may end a connection, beside its peer and itself.
 
-use std::{future::pending, pin::Pin, time::Duration};
+use std::{
+    future::pending,
+    pin::Pin,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use mesh_lifecycle::Lifecycle;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 /// How often a connection is judged.
 const TICK: Duration = Duration::from_millis(500);
+
+/// Connections are judged at multiples of this, many at a time: to wake a sleeping processor costs more than to judge one.
+const TOGETHER: u128 = 50;
 
 /// What comes to a connection from outside of it.
 pub(super) enum Event {
@@ -29,8 +36,9 @@ pub(super) struct Events {
 impl Events {
     /// Of a connection of this process.
     pub(super) fn of(lifecycle: &Lifecycle) -> Self {
-        let mut ticks = interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks = interval_at(Instant::now() + to_next_multiple(), TICK);
+        // What is late is not moved away from the others.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         Self {
             closing: Some(Box::pin(lifecycle.stop_token().cancelled_owned())),
             aborting: Box::pin(lifecycle.abort_token().cancelled_owned()),
@@ -56,4 +64,10 @@ impl Events {
         }
         (event, self)
     }
+}
+
+/// From now to the next multiple of [`TOGETHER`] milliseconds.
+fn to_next_multiple() -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    Duration::from_millis(u64::try_from(TOGETHER - now % TOGETHER).unwrap_or_default())
 }
