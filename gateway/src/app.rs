@@ -17,7 +17,7 @@ use crate::{
     Config,
     access::KeyExchange,
     config,
-    edge::{Edge, cors::Cors, io::Times, listener::Listener, tls::PublicTls},
+    edge::{Edge, cors::Cors, listener::Listener, tls::PublicTls, watch::Times},
     idempotency::{MemoryStore, RedisStore, Store},
     rate::{Buckets, RateLimits, RedisBuckets},
     redis_link::RedisLink,

@@ -4,13 +4,14 @@ pub(crate) mod cors;
 pub(crate) mod envelope;
 mod events;
 mod hygiene;
-pub(crate) mod io;
+mod io;
 pub(crate) mod listener;
 pub(crate) mod proxies;
 mod request_id;
 mod sending;
 mod taking;
 pub(crate) mod tls;
+pub(crate) mod watch;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 

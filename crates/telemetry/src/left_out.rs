@@ -82,7 +82,7 @@ impl Drop for Within {
     }
 }
 
-/// Looks at the trace of the moment: that of the request, recorded or not, or else that of the span.
+/// Looks at the trace of the moment: that of the request which is not recorded, or else that of the span.
 pub(crate) fn with_context<T>(look: impl FnOnce(&SpanContext) -> T) -> T {
     match now() {
         Some(request) => look(&request.context),

@@ -29,10 +29,11 @@ use super::{
     Peer,
     events::{Event, Events},
     hygiene,
-    io::{Times, Verdict, Watch, Watched},
+    io::Watched,
     sending::Sending,
     taking::{Taking, Unread},
     tls::PublicTls,
+    watch::{Times, Verdict, Watch},
 };
 
 /// How long a TLS handshake may take.
@@ -217,11 +218,12 @@ async fn answer(
     let unread = Unread::of(&request);
     let body = |body| Body::new(Taking::new(body, unread.clone()));
     let mut response = router.oneshot(request.map(body)).await?;
-    if unread.is_left() {
+    let is_left = unread.is_left();
+    if is_left {
         watch.expect_more();
     }
     // Told, so that nobody sends the next request where it would be read as the rest of this one.
-    if is_last || unread.is_left() {
+    if is_last || is_left {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response.map(|body| Sending::new(body, in_flight)))

@@ -13,7 +13,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::io::{InFlight, Watch};
+use super::watch::{InFlight, Watch};
 
 /// The largest piece: as much as a frame of HTTP/2 holds by default.
 const PIECE: usize = 16 * 1024;
@@ -97,7 +97,7 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
-    use crate::edge::io::{Times, Verdict};
+    use crate::edge::watch::{Times, Verdict};
 
     const TIMES: Times = Times {
         headers: Duration::from_secs(10),
