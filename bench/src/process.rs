@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::{time::clock_getcpuclockid, unistd::Pid};
+
 use crate::{Result, http};
 
 /// Nothing takes longer to start, or to end.
@@ -133,12 +135,8 @@ impl Drop for Process {
 /// # Errors
 /// When there is no such process.
 pub fn cpu_micros(pid: u32) -> Result<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name of the program may hold anything, so the fields are counted from behind it.
-    let (_, fields) = stat.rsplit_once(')').ok_or("no name in stat")?;
-    let times: Vec<u64> =
-        fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
-    Ok(times.iter().sum::<u64>() * TICK_MICROS)
+    let clock = clock_getcpuclockid(Pid::from_raw(pid.try_into()?))?;
+    Ok(Duration::from(clock.now()?).as_micros().try_into()?)
 }
 
 /// Processor time that the children of this process that ended have used, in microseconds.
