@@ -36,6 +36,8 @@ pub struct Mesh {
     pub auth: Service,
     /// The texts' service.
     pub sentiment: Service,
+    /// `quipu-jokes`, with the embedded engine.
+    pub jokes: Service,
     /// The REST API.
     pub gateway: Service,
     ca: DevCa,
@@ -96,7 +98,7 @@ impl Mesh {
         fs::write(at.join("mesh.yaml"), POLICY)?;
         let policy = Policy::parse("mesh.yaml", POLICY, Contract::quipu()).map_err(|e| e.to_string())?;
         let ca = DevCa::new(policy.trust_domain())?;
-        for workload in ["auth", "sentiment", "gateway"] {
+        for workload in ["auth", "sentiment", "jokes", "gateway"] {
             let id = policy.id_of(workload).ok_or("not a workload")?;
             fs::create_dir_all(at.join(workload))?;
             ca.issue(&id, DAY)?.write(&at.join(workload), "tls")?;
@@ -114,23 +116,32 @@ impl Mesh {
         let to_auth = ("QUIPU_ENDPOINT_AUTH", auth.address.to_string());
         let sentiment = common.start("sentiment", std::slice::from_ref(&to_auth)).await?;
         let to_sentiment = ("QUIPU_ENDPOINT_SENTIMENT", sentiment.address.to_string());
+        let own = [
+            to_auth.clone(),
+            to_sentiment.clone(),
+            ("QUIPU_DATABASE_URL", format!("sqlite://{}", path("jokes.db"))),
+        ];
+        let jokes = common.start("jokes", &own).await?;
+        let to_jokes = ("QUIPU_ENDPOINT_JOKES", jokes.address.to_string());
         let rate = |class: &'static str| (class, RATE.to_owned());
         let own = [
             to_auth,
             to_sentiment,
+            to_jokes,
             rate("QUIPU_GATEWAY_RATE_ANONYMOUS"),
             rate("QUIPU_GATEWAY_RATE_USER"),
             rate("QUIPU_GATEWAY_RATE_LOGIN"),
             rate("QUIPU_GATEWAY_RATE_EXCHANGE"),
+            rate("QUIPU_GATEWAY_RATE_GENERATION"),
         ];
         let gateway = common.start("gateway", &own).await?;
-        Ok(Self { auth, sentiment, gateway, ca, policy, _sink: sink, _folder: folder })
+        Ok(Self { auth, sentiment, jokes, gateway, ca, policy, _sink: sink, _folder: folder })
     }
 
     /// Every process of it.
     #[must_use]
-    pub fn processes(&self) -> [&Process; 3] {
-        [&self.auth, &self.sentiment, &self.gateway].map(|service| &service.process)
+    pub fn processes(&self) -> [&Process; 4] {
+        [&self.auth, &self.sentiment, &self.jokes, &self.gateway].map(|service| &service.process)
     }
 
     /// The identity of a workload.

@@ -32,6 +32,8 @@ pub struct Options {
     pub free_ports: bool,
     /// User's models for the sentiment service: `NAME=PATH[#sha256]`, separated by commas.
     pub sentiment_models: Option<String>,
+    /// Language models for the jokes service beside the embedded engine.
+    pub joke_models: quipu_jokes::ModelsConfig,
     /// Where the gateway finds the newest traces.
     pub recent_traces: Option<RecentTraces>,
 }

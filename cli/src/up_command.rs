@@ -7,6 +7,7 @@ use mesh_error::chain;
 use mesh_lifecycle::{Drain, Lifecycle};
 use mesh_telemetry::{Telemetry, TelemetryConfig};
 use quipu::up::{LocalMesh, Options, Part};
+use quipu_jokes::ModelsConfig;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct UpArgs {
@@ -37,20 +38,20 @@ pub(crate) fn run(args: &UpArgs) -> ExitCode {
         Err(e) => return fail(&e.to_string()),
     };
     runtime.block_on(async {
-        let telemetry = match telemetry(args.verbose) {
-            Ok(telemetry) => telemetry,
+        let (telemetry, joke_models) = match settings(args.verbose) {
+            Ok(settings) => settings,
             Err((code, message)) => {
                 eprint!("error: {message}");
                 return ExitCode::from(code);
             }
         };
-        let code = serve(args, &telemetry, began).await;
+        let code = serve(args, joke_models, &telemetry, began).await;
         telemetry.shutdown(Drain::default().flush).await;
         code
     })
 }
 
-async fn serve(args: &UpArgs, telemetry: &Telemetry, began: Instant) -> ExitCode {
+async fn serve(args: &UpArgs, joke_models: ModelsConfig, telemetry: &Telemetry, began: Instant) -> ExitCode {
     let lifecycle = Lifecycle::new(Drain::default().without_endpoints());
     if let Err(e) = lifecycle.trap_signals() {
         return fail(&e.to_string());
@@ -61,6 +62,7 @@ async fn serve(args: &UpArgs, telemetry: &Telemetry, began: Instant) -> ExitCode
         policy: args.policy.clone(),
         free_ports: args.free_ports,
         sentiment_models: args.sentiment_models.clone(),
+        joke_models,
         recent_traces: telemetry.recent(),
     };
     let mesh = match LocalMesh::start(&options, &lifecycle).await {
@@ -82,15 +84,17 @@ async fn serve(args: &UpArgs, telemetry: &Telemetry, began: Instant) -> ExitCode
     outcome.into()
 }
 
-fn telemetry(verbose: bool) -> Result<Telemetry, (u8, String)> {
+/// Telemetry, and the language models of the environment (`OPENAI_BASE_URL`, `OPENAI_API_KEY`, `QUIPU_JOKES_*`).
+fn settings(verbose: bool) -> Result<(Telemetry, ModelsConfig), (u8, String)> {
     let mut reader = Reader::from_env();
-    let config = TelemetryConfig::read(&mut reader);
-    let mut config = config.map_err(|_| (EXIT_CONFIG, faults(reader)))?;
+    let (config, models) = (TelemetryConfig::read(&mut reader), ModelsConfig::read(&mut reader));
+    let (Ok(mut config), Ok(models)) = (config, models) else { return Err((EXIT_CONFIG, faults(reader))) };
     config.recent_spans = RECENT_SPANS;
     if !verbose && config.filter == TelemetryConfig::default().filter {
         "warn".clone_into(&mut config.filter);
     }
-    Telemetry::init("quipu", &config).map_err(|e| (1, format!("{}\n", chain(&e))))
+    let telemetry = Telemetry::init("quipu", &config).map_err(|e| (1, format!("{}\n", chain(&e))))?;
+    Ok((telemetry, models))
 }
 
 fn faults(reader: Reader) -> String {
@@ -135,6 +139,7 @@ Try it over REST (more at http://{rest}/docs):
   curl -s http://{rest}/v1/auth/register -H 'content-type: application/json' -d '{{"email":"ada@example.com","password":"correct horse battery"}}'
   TOKEN=$(curl -s http://{rest}/v1/auth/login -H 'content-type: application/json' -d '{{"email":"ada@example.com","password":"correct horse battery"}}' | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
   curl -s http://{rest}/v1/sentiment -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' -d '{{"text":"What a lovely day!","explain":true}}'
+  curl -sN http://{rest}/v1/jokes -H "authorization: Bearer $TOKEN" -H 'accept: text/event-stream' -H 'content-type: application/json' -d '{{"topic":"cats"}}'
 "#
     );
     if let Some(Part { address, .. }) = mesh.part("sentiment") {

@@ -38,6 +38,7 @@ impl Mesh {
             policy: None,
             free_ports: true,
             sentiment_models: None,
+            joke_models: quipu_jokes::ModelsConfig::default(),
             recent_traces: None,
         };
         let mesh = LocalMesh::start(&options, &lifecycle).await.unwrap();

@@ -83,6 +83,7 @@ impl Setup {
             .with("gateway", "QUIPU_GATEWAY_RATE_USER", "off")
             .with("gateway", "QUIPU_GATEWAY_RATE_LOGIN", "off")
             .with("gateway", "QUIPU_GATEWAY_RATE_EXCHANGE", "off")
+            .with("gateway", "QUIPU_GATEWAY_RATE_GENERATION", "off")
     }
 
     /// Starts the programs and waits until they are ready.
@@ -94,7 +95,7 @@ impl Setup {
 /// The mesh as processes.
 #[derive(Debug)]
 pub struct ProcessMesh {
-    /// In the order of their start: `auth`, `sentiment`, `gateway`, `gateway-2`, ….
+    /// In the order of their start: `auth`, `sentiment`, `jokes`, `gateway`, `gateway-2`, ….
     pub processes: Vec<Process>,
     /// Where all spans go.
     pub collector: OtlpReceiver,
@@ -102,6 +103,8 @@ pub struct ProcessMesh {
     pub proxy: Option<FaultProxy>,
     /// The users' database, when it is Postgres.
     pub database: Option<PostgresDatabase>,
+    /// The jokes' database, when it is Postgres.
+    pub jokes_database: Option<PostgresDatabase>,
     redis: Option<Redis>,
     folder: TempDir,
 }
@@ -110,27 +113,36 @@ impl ProcessMesh {
     async fn start(setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
-        let database = match setup.postgres {
-            true => Some(Postgres::shared().await.unwrap().database().await.unwrap()),
-            false => None,
-        };
+        let (mut database, mut jokes_database) = (None, None);
+        if setup.postgres {
+            let cluster = Postgres::shared().await.unwrap();
+            database = Some(cluster.database().await.unwrap());
+            jokes_database = Some(cluster.database().await.unwrap());
+        }
         let redis = if setup.redis { Some(Redis::start().await.unwrap()) } else { None };
         let collector = OtlpReceiver::start().await.unwrap();
         identities(at);
         fs::write(at.join("admin-password"), ADMIN_PASSWORD).unwrap();
         fs::write(at.join("mesh.yaml"), quipu::POLICY).unwrap();
-        let [auth, sentiment] = free_ports();
+        let [auth, sentiment, jokes] = free_ports();
         let proxy = if setup.proxied { Some(FaultProxy::start(auth).await.unwrap()) } else { None };
-        let mut mesh = Self { processes: Vec::new(), collector, proxy, database, redis, folder };
+        let mut mesh =
+            Self { processes: Vec::new(), collector, proxy, database, jokes_database, redis, folder };
         let auth_at = mesh.proxy.as_ref().map_or(auth, FaultProxy::addr);
         mesh.launch(&setup, "auth", auth, mesh.auth_env());
         let auth_at = ("QUIPU_ENDPOINT_AUTH", auth_at.to_string());
         mesh.launch(&setup, "sentiment", sentiment, vec![auth_at.clone()]);
+        let sentiment_at = ("QUIPU_ENDPOINT_SENTIMENT", sentiment.to_string());
+        let redis_at: Vec<_> = mesh.redis.iter().map(|redis| ("QUIPU_REDIS_URL", redis.url())).collect();
+        let url = ("QUIPU_DATABASE_URL", mesh.database_url(mesh.jokes_database.as_ref(), "jokes.db"));
+        let env = [&[auth_at.clone(), sentiment_at.clone(), url], redis_at.as_slice()].concat();
+        mesh.launch(&setup, "jokes", jokes, env);
+        let jokes_at = ("QUIPU_ENDPOINT_JOKES", jokes.to_string());
         for n in 1..=setup.gateways {
             let name = if n == 1 { "gateway".to_owned() } else { format!("gateway-{n}") };
             let [listen] = free_ports();
-            let mut env = vec![auth_at.clone(), ("QUIPU_ENDPOINT_SENTIMENT", sentiment.to_string())];
-            env.extend(mesh.redis.as_ref().map(|redis| ("QUIPU_REDIS_URL", redis.url())));
+            let others = [auth_at.clone(), sentiment_at.clone(), jokes_at.clone()];
+            let env = [others.as_slice(), redis_at.as_slice()].concat();
             mesh.launch(&setup, &name, listen, env);
         }
         for process in &mesh.processes {
@@ -139,12 +151,15 @@ impl ProcessMesh {
         mesh
     }
 
+    fn database_url(&self, server: Option<&PostgresDatabase>, file: &str) -> String {
+        let sqlite = || format!("sqlite://{}", self.folder.path().join(file).display());
+        server.map_or_else(sqlite, |database| database.url().to_owned())
+    }
+
     fn auth_env(&self) -> Vec<(&'static str, String)> {
         let at = self.folder.path();
-        let sqlite = || format!("sqlite://{}", at.join("auth.db").display());
-        let url = self.database.as_ref().map_or_else(sqlite, |d| d.url().to_owned());
         vec![
-            ("QUIPU_DATABASE_URL", url),
+            ("QUIPU_DATABASE_URL", self.database_url(self.database.as_ref(), "auth.db")),
             ("QUIPU_AUTH_KEY_DIR", at.join("keys").display().to_string()),
             ("QUIPU_AUTH_ADMIN_EMAIL", ADMIN_EMAIL.into()),
             ("QUIPU_AUTH_ADMIN_PASSWORD_FILE", at.join("admin-password").display().to_string()),
@@ -272,7 +287,7 @@ impl ProcessMesh {
 fn identities(at: &Path) {
     let policy = Policy::parse("mesh.yaml", quipu::POLICY, Contract::quipu()).unwrap();
     let ca = DevCa::open_or_create(&at.join("ca"), policy.trust_domain()).unwrap();
-    for workload in ["gateway", "auth", "sentiment"] {
+    for workload in ["gateway", "auth", "sentiment", "jokes"] {
         let id = policy.id_of(workload).unwrap();
         ca.issue(&id, HOUR).unwrap().write(&at.join(workload), "tls").unwrap();
     }

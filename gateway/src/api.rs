@@ -3,6 +3,7 @@
 //! Names are snake_case, times RFC 3339, ids opaque strings, enums lower case.
 
 pub(crate) mod auth;
+pub(crate) mod jokes;
 pub(crate) mod mesh;
 pub(crate) mod operations;
 pub(crate) mod sentiment;

@@ -8,7 +8,7 @@ use mesh_config::{Reader, Reported};
 use mesh_error::Error;
 use mesh_lifecycle::{Gate, Lifecycle};
 use mesh_proto::{
-    auth::v1::auth_service_client::AuthServiceClient,
+    auth::v1::auth_service_client::AuthServiceClient, jokes::v1::joke_service_client::JokeServiceClient,
     sentiment::v1::sentiment_service_client::SentimentServiceClient,
 };
 use mesh_server::{Admin, Application};
@@ -92,7 +92,7 @@ impl Application for App {
 
     fn read(reader: &mut Reader) -> Result<Self::Config, Reported> {
         let config = Config::read(reader);
-        let mesh = MeshConfig::read(reader, &["auth", "sentiment"]);
+        let mesh = MeshConfig::read(reader, &["auth", "jokes", "sentiment"]);
         Ok((config?, mesh?))
     }
 
@@ -127,6 +127,7 @@ pub(crate) fn gateway(config: &Config, mesh: &Mesh, lifecycle: &Lifecycle) -> Re
     };
     Ok(Gateway {
         auth: AuthServiceClient::new(mesh.channel("auth")?),
+        jokes: JokeServiceClient::new(mesh.channel("jokes")?),
         sentiment: SentimentServiceClient::new(mesh.channel("sentiment")?),
         verifier: token_verifier(mesh, config.profile.clone(), lifecycle)?,
         keys: KeyExchange::default(),

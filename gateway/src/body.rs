@@ -19,6 +19,9 @@ pub(crate) const JSON: &str = "application/json";
 /// Lines of JSON.
 pub(crate) const NDJSON: &str = "application/x-ndjson";
 
+/// Server-sent events.
+pub(crate) const EVENTS: &str = "text/event-stream";
+
 /// How long a whole body may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(20);
 

@@ -51,6 +51,8 @@ pub struct Rates {
     pub login: Option<Quota>,
     /// API keys not seen of late, per client address.
     pub exchange: Option<Quota>,
+    /// Jokes and chats, per user with all API keys.
+    pub generation: Option<Quota>,
 }
 
 /// Limits of connections.
@@ -93,6 +95,7 @@ impl Default for Rates {
             user: Some(Quota::per_minute(600)),
             login: Some(Quota::per_minute(20)),
             exchange: Some(Quota::per_minute(60)),
+            generation: Some(Quota::per_minute(5)),
         }
     }
 }
@@ -101,7 +104,7 @@ impl Rates {
     /// No limit for anybody, for measurements.
     #[must_use]
     pub const fn unlimited() -> Self {
-        Self { anonymous: None, user: None, login: None, exchange: None }
+        Self { anonymous: None, user: None, login: None, exchange: None, generation: None }
     }
 
     pub(crate) const fn of(&self, class: Class) -> Option<Quota> {
@@ -110,6 +113,7 @@ impl Rates {
             Class::User => self.user,
             Class::Login => self.login,
             Class::Exchange => self.exchange,
+            Class::Generation => self.generation,
         }
     }
 }
@@ -238,7 +242,13 @@ impl Rates {
             own.exchange,
             "API keys not seen of late per window of one address, or off",
         );
-        Ok(Self { anonymous: anonymous?, user: user?, login: login?, exchange: exchange? })
+        let generation = rate(
+            "QUIPU_GATEWAY_RATE_GENERATION",
+            own.generation,
+            "jokes and chats per window of one user with all API keys, or off",
+        );
+        let (anonymous, user, login) = (anonymous?, user?, login?);
+        Ok(Self { anonymous, user, login, exchange: exchange?, generation: generation? })
     }
 }
 
@@ -276,11 +286,12 @@ mod tests {
             ("QUIPU_LISTEN", "127.0.0.1:0"),
             ("QUIPU_GATEWAY_RATE_USER", "off"),
             ("QUIPU_GATEWAY_RATE_LOGIN", "5/10s"),
+            ("QUIPU_GATEWAY_RATE_GENERATION", "off"),
             ("QUIPU_GATEWAY_CORS_ORIGINS", "https://a.example, https://b.example"),
             ("QUIPU_GATEWAY_TRUSTED_PROXIES", "10.0.0.0/8"),
         ]);
         let config = Config::read(&mut reader).unwrap();
-        assert_eq!(config.rates.user, None);
+        assert_eq!((config.rates.user, config.rates.generation), (None, None));
         assert_eq!(config.rates.login, Some(Quota::new(5, Duration::from_secs(10)).unwrap()));
         assert_eq!(config.cors_origins.len(), 2);
         assert!(reader.finish().is_ok());

@@ -11,6 +11,7 @@ mod request_id;
 mod sending;
 mod taking;
 pub(crate) mod tls;
+pub(crate) mod told;
 pub(crate) mod watch;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -52,6 +52,11 @@ impl Call {
         CallContext { deadline: Some(Deadline::after(self.limit)), user }.request(message)
     }
 
+    /// The same with another time for the call.
+    pub(crate) fn lasting(self, limit: Duration) -> Self {
+        Self { limit, ..self }
+    }
+
     /// Who calls, if somebody is signed in.
     pub(crate) fn caller(&self) -> Option<&Caller> {
         self.caller.as_ref()
@@ -144,6 +149,12 @@ async fn admit(
     if !caller.has_scope(scope) {
         note_denial(&caller, facts, &client, scope);
         return Err(Failure::insufficient_scope(scope));
+    }
+    if facts.0.generates
+        && let Some(generation) = gateway.limits.charge(Class::Generation, &caller.account()).await?
+    {
+        // The scarcer quota is the one that is told.
+        settle(charge, Some(generation))?;
     }
     Ok(Call { client, caller: Some(caller), limit })
 }

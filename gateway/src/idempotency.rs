@@ -64,6 +64,13 @@ pub(crate) fn in_progress() -> Failure {
     Error::new(Kind::Aborted, "IDEMPOTENCY_IN_PROGRESS", message).with_retry_after(retry).into()
 }
 
+/// 400: what is streamed cannot be given a second time.
+pub(crate) fn no_replay() -> Failure {
+    let message =
+        "an answer of server-sent events cannot be replayed: ask for JSON, or send no Idempotency-Key";
+    Failure::bad_request("STREAM_NOT_REPLAYABLE", message)
+}
+
 /// 422: the key belongs to another request.
 pub(crate) fn mismatch() -> Failure {
     Failure::http(

@@ -62,7 +62,8 @@ fn info() -> Info {
         .version(VERSION)
         .description(Some(
             "REST gateway of the Quipu mesh. Every failure is `application/problem+json` (RFC 9457); `reason` tells \
-             failures apart. Times are RFC 3339, ids opaque, 64-bit numbers strings.",
+             failures apart. Times are RFC 3339, ids opaque, 64-bit numbers strings unless they stay \
+             below 2^53, money US dollars.",
         ))
         .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
         .build()
@@ -73,6 +74,7 @@ fn tags() -> Vec<Tag> {
         ("auth", "Accounts, sign-in, sessions and API keys."),
         ("users", "Accounts, for administrators."),
         ("sentiment", "How texts feel."),
+        ("jokes", "Jokes and chat from a language model."),
         ("mesh", "The mesh itself."),
         ("operations", "The gateway itself."),
     ]
@@ -124,5 +126,5 @@ fn components(routes: &[Route]) -> Components {
 }
 
 fn types(doc: &Doc) -> impl Iterator<Item = &TypeDoc> {
-    doc.takes.iter().chain(doc.answers.values().filter_map(|answer| answer.body.as_ref()))
+    doc.takes.iter().chain(doc.answers.values().flat_map(|answer| &answer.bodies))
 }

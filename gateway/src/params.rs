@@ -3,7 +3,7 @@
 use axum::extract::{FromRequestParts, Path, Query};
 use http::request::Parts;
 use mesh_error::Error;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use utoipa::IntoParams;
 
 use crate::problem::Failure;
@@ -59,14 +59,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
-        match Query::<Self>::from_request_parts(parts, state).await {
-            Ok(Query(page)) => Ok(page),
-            Err(_) => Err(Failure::bad_request(
-                "INVALID_QUERY",
-                "the query takes page_size (a number) and page_token, each at most once",
-            )),
-        }
+        let takes = "the query takes page_size (a number) and page_token, each at most once";
+        query(parts, state, takes).await
     }
+}
+
+/// The query as exactly the fields of a type that denies unknown ones; `takes` says what those are.
+pub(crate) async fn query<T: DeserializeOwned, S: Send + Sync>(
+    parts: &mut Parts,
+    state: &S,
+    takes: &'static str,
+) -> Result<T, Failure> {
+    let read = Query::<T>::from_request_parts(parts, state).await;
+    read.map(|Query(query)| query).map_err(|_| Failure::bad_request("INVALID_QUERY", takes))
 }
 
 #[cfg(test)]

@@ -54,6 +54,9 @@ pub(crate) struct Problem {
     /// Each field that is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) errors: Vec<FieldProblem>,
+    /// The rule of a guard that refused, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rule: Option<String>,
     /// Seconds after which another try may succeed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry_after: Option<u64>,
@@ -125,6 +128,12 @@ impl Failure {
         self
     }
 
+    /// Another status than that of its kind.
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
     /// What the mesh says of it, for an answer that has begun already.
     pub(crate) fn into_error(self) -> Error {
         self.error
@@ -142,7 +151,6 @@ impl Failure {
 
     /// The body, with what is known of the request.
     pub(crate) fn problem(&self, request_id: &str, trace_id: Option<String>, path: Option<&str>) -> Problem {
-        let errors = self.error.violations().iter();
         Problem {
             kind: "about:blank",
             title: title(self.status),
@@ -150,13 +158,24 @@ impl Failure {
             detail: self.error.message().to_owned(),
             instance: path.map(str::to_owned),
             reason: self.error.reason().to_owned(),
-            errors: errors
-                .map(|v| FieldProblem { field: v.field.clone(), detail: v.description.clone() })
-                .collect(),
+            errors: self.errors(),
+            rule: self.error.metadata().get("rule").cloned(),
             retry_after: self.retry_after(),
             trace_id,
             request_id: request_id.to_owned(),
         }
+    }
+
+    /// Each field at fault; a refusal by a guard names its field beside its rule.
+    fn errors(&self) -> Vec<FieldProblem> {
+        let wrong = self.error.violations().iter().map(|v| (&v.field, v.description.as_str()));
+        let refused = self.error.metadata().get("field").map(|field| {
+            let message = self.error.message();
+            let detail = message.strip_prefix(field.as_str()).and_then(|rest| rest.strip_prefix(": "));
+            (field, detail.unwrap_or(message))
+        });
+        let all = wrong.chain(refused);
+        all.map(|(field, detail)| FieldProblem { field: field.clone(), detail: detail.to_owned() }).collect()
     }
 
     /// Whole seconds, at least one, for whatever a later try can mend.

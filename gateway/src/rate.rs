@@ -42,6 +42,8 @@ pub(crate) enum Class {
     Login,
     /// Exchanges of API keys that this replica has not seen of late: counted by client address.
     Exchange,
+    /// Answers of a language model, which cost money: by user, besides the quota of [`Class::User`].
+    Generation,
 }
 
 impl Class {
@@ -52,6 +54,7 @@ impl Class {
             Self::User => "user",
             Self::Login => "login",
             Self::Exchange => "exchange",
+            Self::Generation => "generation",
         }
     }
 }

@@ -43,9 +43,13 @@ pub(crate) struct Info {
     pub(crate) rpcs: &'static [&'static str],
     pub(crate) access: Access,
     pub(crate) rate: Option<Class>,
+    /// Whether it counts as a generation of its user besides.
+    pub(crate) generates: bool,
     pub(crate) body: BodyKind,
     pub(crate) body_limit: usize,
     pub(crate) idempotent: bool,
+    /// Whether `Accept` may ask for an answer of server-sent events.
+    pub(crate) events: bool,
 }
 
 impl Info {
@@ -77,7 +81,8 @@ pub(crate) struct TypeDoc {
 /// One status that a route answers with.
 pub(crate) struct AnswerDoc {
     pub(crate) description: &'static str,
-    pub(crate) body: Option<TypeDoc>,
+    /// One for each media type.
+    pub(crate) bodies: Vec<TypeDoc>,
 }
 
 /// A route with all that belongs to it.
@@ -111,9 +116,11 @@ impl Route {
             rpcs: &[],
             access: Access::Public,
             rate: Some(Class::Anonymous),
+            generates: false,
             body: BodyKind::None,
             body_limit: BODY_LIMIT,
             idempotent: false,
+            events: false,
         };
         let doc = Doc {
             id: "",
@@ -183,6 +190,12 @@ impl Route {
         self
     }
 
+    /// Costs money: charged as a generation besides.
+    pub(crate) fn generates(mut self) -> Self {
+        self.info.generates = true;
+        self
+    }
+
     /// For probes: never limited and never traced.
     pub(crate) fn probe(mut self) -> Self {
         self.info.rate = None;
@@ -234,7 +247,15 @@ impl Route {
 
     /// An answer with a body of the media type, or none.
     pub(crate) fn answer(mut self, status: u16, description: &'static str, body: Option<TypeDoc>) -> Self {
-        self.doc.answers.insert(status, AnswerDoc { description, body });
+        self.doc.answers.insert(status, AnswerDoc { description, bodies: body.into_iter().collect() });
+        self
+    }
+
+    /// An answer of server-sent events for who asks for it by `Accept`; the type is that of an event's data.
+    pub(crate) fn streams<T: ToSchema>(mut self, status: u16, description: &'static str) -> Self {
+        self.info.events = true;
+        let answer = self.doc.answers.entry(status).or_insert(AnswerDoc { description, bodies: Vec::new() });
+        answer.bodies.push(TypeDoc::of::<T>(crate::body::EVENTS));
         self
     }
 

@@ -2,6 +2,7 @@
 
 mod auth;
 mod docs;
+mod jokes;
 pub(crate) mod jwks;
 pub(crate) mod mesh;
 mod operations;
@@ -9,6 +10,7 @@ mod sentiment;
 mod stream;
 mod traces;
 mod users;
+mod watch;
 
 use std::sync::Arc;
 
@@ -36,6 +38,7 @@ pub(crate) fn all() -> Vec<Route> {
         users::routes(),
         sentiment::routes(),
         stream::routes(),
+        jokes::routes(),
         mesh::routes(),
         traces::routes(),
         operations::routes(),

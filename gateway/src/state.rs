@@ -9,6 +9,7 @@ use mesh_identity::token::TokenVerifier;
 use mesh_lifecycle::Lifecycle;
 use mesh_proto::{
     auth::v1::{ExchangeTokenRequest, SubjectTokenType, auth_service_client::AuthServiceClient},
+    jokes::v1::joke_service_client::JokeServiceClient,
     sentiment::v1::sentiment_service_client::SentimentServiceClient,
 };
 use mesh_telemetry::RecentTraces;
@@ -33,6 +34,7 @@ const OWN_LIMIT: Duration = Duration::from_secs(10);
 pub(crate) struct Gateway {
     pub(crate) mesh: Mesh,
     pub(crate) auth: AuthServiceClient<Channel>,
+    pub(crate) jokes: JokeServiceClient<Channel>,
     pub(crate) sentiment: SentimentServiceClient<Channel>,
     pub(crate) verifier: TokenVerifier,
     pub(crate) keys: KeyExchange,
@@ -49,9 +51,13 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// The time for the call of a route: that of the policy's rule for the method that it calls.
     pub(crate) fn limit(&self, route: &Info) -> Duration {
+        route.rpcs.first().map_or(OWN_LIMIT, |rpc| self.limit_of(rpc))
+    }
+
+    /// The time for a call of `package.Service/Method`.
+    pub(crate) fn limit_of(&self, rpc: &str) -> Duration {
         let policy = self.mesh.policy.load();
-        let rule = route.rpcs.first().and_then(|rpc| policy.deadline(&self.mesh.id(), &format!("/{rpc}")));
-        rule.unwrap_or(OWN_LIMIT)
+        policy.deadline(&self.mesh.id(), &format!("/{rpc}")).unwrap_or(OWN_LIMIT)
     }
 
     /// Exchanges an API key for a token of its owner.

@@ -19,6 +19,7 @@ const RANKS: &[(&str, u8)] = &[
     ("mesh-server", 4),
     ("mesh-testkit", 5),
     ("quipu-auth", 6),
+    ("quipu-jokes", 6),
     ("quipu-sentiment", 6),
     ("quipu-gateway", 6),
     ("quipu", 7),

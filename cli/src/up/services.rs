@@ -24,6 +24,7 @@ pub(super) const RELOAD: Duration = Duration::from_secs(1);
 pub(super) struct Apps {
     auth: quipu_auth::App,
     sentiment: quipu_sentiment::App,
+    jokes: quipu_jokes::App,
     gateway: quipu_gateway::App,
 }
 
@@ -54,18 +55,27 @@ pub(super) async fn build(
     let sentiment =
         quipu_sentiment::App::build(config, mesh, lifecycle.clone()).await.map_err(part("sentiment"))?;
 
+    let endpoints = endpoints.with("sentiment", sentiment.grpc_addr());
+    let config = quipu_jokes::Config {
+        models: options.joke_models.clone(),
+        ..quipu_jokes::Config::local(&options.data.join("jokes"), listen("jokes"))
+    };
+    let mesh = member("jokes", endpoints.clone())?;
+    let jokes = quipu_jokes::App::build(config, mesh, lifecycle.clone()).await.map_err(part("jokes"))?;
+
     let config = gateway_config(options, &listen("gateway"));
-    let mesh = member("gateway", endpoints.with("sentiment", sentiment.grpc_addr()))?;
+    let mesh = member("gateway", endpoints.with("jokes", jokes.grpc_addr()))?;
     let gateway =
         quipu_gateway::App::build(config, mesh, lifecycle.clone()).await.map_err(part("gateway"))?;
 
     let parts = vec![
         Part { name: "gateway", address: gateway.http_addr(), admin: gateway.admin_addr() },
         Part { name: "auth", address: auth.grpc_addr(), admin: auth.admin_addr() },
+        Part { name: "jokes", address: jokes.grpc_addr(), admin: jokes.admin_addr() },
         Part { name: "sentiment", address: sentiment.grpc_addr(), admin: sentiment.admin_addr() },
     ];
     let admin = auth.initial_admin();
-    Ok((Apps { auth, sentiment, gateway }, parts, admin))
+    Ok((Apps { auth, sentiment, jokes, gateway }, parts, admin))
 }
 
 impl Apps {
@@ -73,6 +83,7 @@ impl Apps {
     pub(super) fn serve(self, lifecycle: &Lifecycle) {
         lifecycle.spawn_critical("auth", self.auth.run());
         lifecycle.spawn_critical("sentiment", self.sentiment.run());
+        lifecycle.spawn_critical("jokes", self.jokes.run());
         lifecycle.spawn_critical("gateway", self.gateway.run());
     }
 }

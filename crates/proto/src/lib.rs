@@ -14,6 +14,14 @@ pub mod auth {
     }
 }
 
+/// Jokes and chat from a language model.
+pub mod jokes {
+    /// `quipu.jokes.v1`.
+    pub mod v1 {
+        include!("gen/quipu.jokes.v1.rs");
+    }
+}
+
 /// Sentiment of texts.
 pub mod sentiment {
     /// `quipu.sentiment.v1`.

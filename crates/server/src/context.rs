@@ -76,10 +76,17 @@ where
     E: From<Error> + Send + 'static,
 {
     let (done, result) = oneshot::channel();
-    let task = RequestSpan::current().follow(async move {
+    go_on(async move {
         // The caller may be gone.
         let _ = done.send(change.await);
     });
+    result.await.unwrap_or_else(|_| Err(Error::internal("the task that made the change panicked").into()))
+}
+
+/// Does work in a task of its own, which goes on when the caller leaves; as [`run_to_end`], without waiting for it. The work
+/// itself sees to it that it ends.
+pub fn go_on(work: impl Future<Output = ()> + Send + 'static) {
+    let task = RequestSpan::current().follow(work);
     match CALL.try_with(Call::clone) {
         Ok(call) => {
             let lifecycle = call.lifecycle.clone();
@@ -87,5 +94,4 @@ where
         }
         Err(_) => drop(tokio::spawn(task)),
     }
-    result.await.unwrap_or_else(|_| Err(Error::internal("the task that made the change panicked").into()))
 }

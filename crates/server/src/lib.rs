@@ -23,7 +23,7 @@ mod stack;
 
 pub use admin::Admin;
 pub use application::{Application, main};
-pub use context::{RemoteAddr, principal, refuse, run_to_end, user};
+pub use context::{RemoteAddr, go_on, principal, refuse, run_to_end, user};
 pub use limits::Limits;
 pub use listen::{ListenConfig, listen};
 pub use server::{Bound, Server};

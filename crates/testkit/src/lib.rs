@@ -6,6 +6,7 @@
 
 mod child;
 mod forge;
+mod llm;
 mod mesh;
 mod odd;
 mod otlp;
@@ -16,6 +17,7 @@ mod sqlite;
 mod tokens;
 
 pub use forge::{Authority, Forged};
+pub use llm::{Asked, Break, Counts, FakeLlm, Reply, Responder};
 pub use mesh::TestMesh;
 pub use odd::{CLAIMED, Odd, odd_leaves};
 pub use otlp::{CollectedSpan, OtlpReceiver};

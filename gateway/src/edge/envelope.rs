@@ -14,7 +14,7 @@ use mesh_telemetry::{Describe, RequestSpan, propagation, red};
 use tokio::time::Instant;
 use tracing::{Span, field};
 
-use super::{Client, Peer, cors::Cors, hygiene, proxies::TrustedProxies, request_id};
+use super::{Client, Peer, cors::Cors, hygiene, proxies::TrustedProxies, request_id, told::Told};
 use crate::{
     problem::{Failure, OwnBody, PROBLEM_JSON},
     route::Info,
@@ -193,6 +193,9 @@ fn finish(edge: &Inner, arrival: &Arrival, response: &mut Response) {
         *response.status_mut() = failure.status();
         *response.body_mut() = Body::from(serde_json::to_vec(&problem).unwrap_or_default());
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+    }
+    if let Some(told) = response.extensions_mut().remove::<Told>() {
+        told.tell(arrival.id(), propagation::trace_id(), &arrival.path);
     }
     let headers = response.headers_mut();
     headers.reserve(ROOM);

@@ -12,7 +12,7 @@ use mesh_telemetry::RequestSpan;
 
 use super::{Call, Facts};
 use crate::{
-    body,
+    accept, body,
     edge::envelope::survive,
     held::Place,
     idempotency::{self, Begin, Slot, Token},
@@ -29,6 +29,9 @@ pub(super) async fn once(
     next: Next,
 ) -> Result<Response, Failure> {
     let Some(key) = idempotency::from_headers(request.headers())? else { return Ok(next.run(request).await) };
+    if facts.0.events && accept::wants_events(request.headers()) {
+        return Err(idempotency::no_replay());
+    }
     let (parts, body) = request.into_parts();
     let bytes = body::collect(&parts, body, facts.0.body_limit).await?;
     // The path as it is, not that of the route: another `{id}` is another write.
@@ -128,7 +131,8 @@ mod tests {
 
     fn router(mesh: &TestMesh) -> Router {
         let address = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
-        let endpoints = Endpoints::new().with("auth", address).with("sentiment", address);
+        let endpoints =
+            Endpoints::new().with("auth", address).with("jokes", address).with("sentiment", address);
         let own = mesh.mesh_as("gateway", endpoints).unwrap();
         let gateway = crate::app::gateway(&Config::default(), &own, mesh.lifecycle()).unwrap();
         let route = Route::post("/x", crate::routes::no_route).idempotent();

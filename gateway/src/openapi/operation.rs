@@ -89,13 +89,13 @@ fn responses(info: &Info, doc: &Doc) -> BTreeMap<u16, RefOr<Response>> {
         .map(|status| (status, Ref::from_response_name(failure_name(status)).into()))
         .collect();
     for (status, answer) in &doc.answers {
-        let response = match &answer.body {
-            Some(body) => {
-                let content = ContentBuilder::new().schema(Some(reference(body))).build();
-                described(answer.description).content(body.media, content).build()
-            }
-            None if *status >= 400 => failure(answer.description),
-            None => described(answer.description).build(),
+        let response = if *status >= 400 && answer.bodies.is_empty() {
+            failure(answer.description)
+        } else {
+            let bodies = answer.bodies.iter();
+            let bodies = bodies.map(|body| (body, ContentBuilder::new().schema(Some(reference(body)))));
+            let all = described(answer.description);
+            bodies.fold(all, |all, (body, content)| all.content(body.media, content.build())).build()
         };
         all.insert(*status, response.into());
     }

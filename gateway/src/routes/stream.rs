@@ -6,7 +6,6 @@
 //! again, and its end is told in a last line.
 
 mod lines;
-mod watch;
 
 use std::time::Duration;
 
@@ -17,7 +16,6 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
-use http::{HeaderName, HeaderValue, header::CONTENT_TYPE};
 use mesh_error::{Error, Kind};
 use mesh_proto::sentiment::v1;
 use serde::Deserialize;
@@ -27,13 +25,14 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::Streaming;
 
 use self::lines::{Line, Lines};
-use super::sentiment::TEXT_LIMIT;
+use super::{
+    sentiment::TEXT_LIMIT,
+    watch::{Watched, draining, ended_early, piecemeal},
+};
 use crate::{
-    access::Caller,
     api::sentiment::{StreamAnswer, StreamLine},
     body,
     guard::Call,
-    held::OpenStream,
     json,
     problem::Failure,
     route::{Route, TypeDoc},
@@ -79,10 +78,7 @@ enum Turn {
 
 async fn analyze(State(gateway): State<Shared>, call: Call, request: Request) -> Result<Response, Failure> {
     body::check_type(request.headers(), body::NDJSON)?;
-    let open = gateway.held.stream(call.caller().map(Caller::account).unwrap_or_default())?;
-    let user = call.caller().map(|caller| caller.user.clone());
-    let ended = tokio::spawn(watch::ended(gateway.verifier.clone(), user, call.deadline()));
-    let ended = AbortOnDropHandle::new(ended);
+    let watched = Watched::begin(&gateway, &call)?;
     let (texts, to_service) = mpsc::channel(UNDER_WAY);
     let (turns, to_client) = mpsc::channel(UNDER_WAY);
     let lines = Lines::new(request.into_body().into_data_stream());
@@ -90,12 +86,9 @@ async fn analyze(State(gateway): State<Shared>, call: Call, request: Request) ->
     let reader = AbortOnDropHandle::new(tokio::spawn(reader.run()));
     let request = call.request(ReceiverStream::new(to_service));
     let answers = gateway.sentiment.clone().analyze_stream(request).await?.into_inner();
-    let writer = Writer { turns: to_client, answers, ended, _reader: reader, _open: open };
+    let writer = Writer { turns: to_client, answers, watched, _reader: reader };
     let mut response = Response::new(Body::from_stream(writer.lines()));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(body::NDJSON));
-    // A proxy that collects the answer would defeat it.
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    piecemeal(response.headers_mut(), body::NDJSON);
     Ok(response)
 }
 
@@ -165,10 +158,6 @@ fn broken() -> Error {
     Error::new(Kind::Cancelled, "BODY_BROKEN_OFF", "the body ended before its end")
 }
 
-fn draining() -> Error {
-    Error::unavailable("SHUTTING_DOWN", "the gateway is shutting down; go on with another stream")
-}
-
 fn silent() -> Error {
     Error::new(Kind::DeadlineExceeded, "STREAM_IDLE", "nothing was sent for too long")
 }
@@ -177,9 +166,8 @@ fn silent() -> Error {
 struct Writer {
     turns: mpsc::Receiver<Turn>,
     answers: Streaming<v1::AnalyzeStreamResponse>,
-    ended: AbortOnDropHandle<Error>,
+    watched: Watched,
     _reader: AbortOnDropHandle<()>,
-    _open: OpenStream,
 }
 
 impl Writer {
@@ -188,10 +176,7 @@ impl Writer {
             let mut writer = writer?;
             let (line, is_last) = tokio::select! {
                 biased;
-                ended = &mut writer.ended => {
-                    let error = ended.unwrap_or_else(Error::internal);
-                    (StreamAnswer::failed(None, &error), true)
-                }
+                error = writer.watched.ended() => (StreamAnswer::failed(None, &error), true),
                 line = next(&mut writer.turns, &mut writer.answers) => line?,
             };
             Some((encode(&line), (!is_last).then_some(writer)))
@@ -224,7 +209,7 @@ async fn answer(
     match answers.next().await {
         Some(Ok(answer)) => StreamAnswer::of(answer, explain),
         Some(Err(status)) => Err(Failure::from(status).into_error()),
-        None => Err(Error::unavailable("STREAM_ENDED", "the service ended the stream early")),
+        None => Err(ended_early()),
     }
 }
 

@@ -96,6 +96,14 @@ fn the_routes_of_the_design_are_all_there() {
         "POST /v1/sentiment/batch",
         "POST /v1/sentiment/stream",
         "GET /v1/sentiment/models",
+        "POST /v1/jokes",
+        "GET /v1/jokes",
+        "GET /v1/jokes/{id}",
+        "DELETE /v1/jokes/{id}",
+        "POST /v1/jokes/{id}/feedback",
+        "POST /v1/chat",
+        "GET /v1/jokes/models",
+        "GET /v1/usage",
         "GET /v1/mesh",
         "GET /v1/traces",
         "GET /healthz",
@@ -143,6 +151,22 @@ fn the_scope_at_the_edge_is_the_scope_of_the_policy() {
             };
             assert_eq!(at_edge, in_policy, "{method} {path} → {rpc}");
         }
+    }
+}
+
+#[test]
+fn both_forms_of_an_answer_are_documented() {
+    let document = document();
+    let answers = |path: &str| document["paths"][path]["post"]["responses"].clone();
+    let has = |response: &Value, media: &str| response["content"].get(media).is_some();
+    let (jokes, chat) = (answers("/v1/jokes"), answers("/v1/chat"));
+    assert!(has(&jokes["201"], "application/json") && has(&jokes["200"], "text/event-stream"), "{jokes}");
+    assert!(has(&chat["200"], "application/json") && has(&chat["200"], "text/event-stream"), "{chat}");
+    for answers in [jokes, chat] {
+        assert!(
+            has(&answers["422"], "application/problem+json")
+                && has(&answers["502"], "application/problem+json")
+        );
     }
 }
 

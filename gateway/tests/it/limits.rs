@@ -11,7 +11,13 @@ use crate::world::{World, redis, send};
 fn tight(config: &mut Config) {
     // So long a window that nothing is earned back while a test runs.
     let quota = |n| Some(Quota::new(n, Duration::from_secs(3600)).unwrap());
-    config.rates = Rates { anonymous: quota(5), user: quota(8), login: quota(3), exchange: quota(2) };
+    config.rates = Rates {
+        anonymous: quota(5),
+        user: quota(8),
+        login: quota(3),
+        exchange: quota(2),
+        generation: quota(3),
+    };
     config.trusted_proxies = "127.0.0.0/8".parse().unwrap();
 }
 
@@ -25,6 +31,7 @@ async fn all_rules(redis: Option<Secret>) {
     users(&world).await;
     logins(&world).await;
     guesses(&world).await;
+    generations(&world).await;
 }
 
 /// How many of `n` requests from an address pass.
@@ -101,6 +108,29 @@ async fn guesses(world: &World) {
         statuses.push(send(request.bearer_auth(format!("a.b.{n}"))).await.status);
     }
     assert_eq!(statuses, [401, 401, 401, 401, 401, 429, 429]);
+}
+
+/// Jokes and chats have a quota together, besides that of the user and only for those who may.
+async fn generations(world: &World) {
+    let ask = |path: &'static str, scopes: &str| {
+        let request = world.request("POST", path).bearer_auth(world.token_of("u9", scopes));
+        let message = json!({"role": "user", "content": "hello"});
+        let body =
+            if path.ends_with("chat") { json!({"messages": [message]}) } else { json!({"topic": "tea"}) };
+        send(request.json(&body))
+    };
+    assert_eq!(ask("/v1/jokes", "jokes:read").await.status, 403);
+    let first = ask("/v1/jokes", "jokes:write").await;
+    assert_eq!((first.status, first.header("ratelimit-policy")), (201, "\"generation\";q=3;w=3600"));
+    assert!(first.header("ratelimit").starts_with("\"generation\";r=2;t="), "{first:?}");
+    assert_eq!(ask("/v1/chat", "jokes:write").await.status, 200);
+    assert_eq!(ask("/v1/jokes", "jokes:write").await.status, 201);
+    let refused = ask("/v1/chat", "jokes:write").await;
+    assert_eq!((refused.status, refused.reason().as_str()), (429, "RATE_LIMITED"));
+    assert!(!refused.header("retry-after").is_empty());
+    let listed = world.request("GET", "/v1/jokes").bearer_auth(world.token_of("u9", "jokes:read"));
+    let listed = send(listed).await;
+    assert_eq!((listed.status, listed.header("ratelimit-policy")), (200, "\"user\";q=8;w=3600"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

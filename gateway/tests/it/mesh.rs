@@ -18,6 +18,7 @@ async fn the_mesh_shows_workloads_calls_and_health() {
     assert_eq!(workload("gateway")["health"], "serving");
     assert_eq!(workload("auth")["health"], "serving");
     assert_eq!(workload("sentiment")["health"], "serving");
+    assert_eq!(workload("jokes")["health"], "serving");
     assert_eq!(workload("operator")["health"], "unknown");
     assert_eq!(workload("operator")["external"], true);
     assert_eq!(workload("auth")["services"], json!(["quipu.auth.v1.AuthService"]));

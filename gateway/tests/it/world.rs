@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use mesh_client::Endpoints;
 use mesh_config::Secret;
 use mesh_proto::{
-    auth::v1::auth_service_server::AuthServiceServer,
+    auth::v1::auth_service_server::AuthServiceServer, jokes::v1::joke_service_server::JokeServiceServer,
     sentiment::v1::sentiment_service_server::SentimentServiceServer,
 };
 use mesh_server::Server;
@@ -14,18 +14,22 @@ use quipu_gateway::{App, Config, Rates};
 use reqwest::{Method, RequestBuilder, Response, header::HeaderMap};
 use serde_json::Value;
 
-use crate::fakes::{FakeAuth, FakeSentiment, Key};
+use crate::{
+    fake_jokes::FakeJokes,
+    fakes::{FakeAuth, FakeSentiment, Key},
+};
 
 /// Every scope there is.
-pub(crate) const ALL_SCOPES: &str =
-    "profile:read profile:write keys:manage sentiment:analyze sentiment:read mesh:read users:admin";
+pub(crate) const ALL_SCOPES: &str = "profile:read profile:write keys:manage sentiment:analyze \
+     sentiment:read jokes:write jokes:read mesh:read users:admin";
 
 /// One test's world.
 pub(crate) struct World {
     pub(crate) mesh: TestMesh,
     pub(crate) auth: FakeAuth,
     pub(crate) address: SocketAddr,
-    services: (SocketAddr, SocketAddr),
+    pub(crate) jokes: FakeJokes,
+    services: (SocketAddr, SocketAddr, SocketAddr),
     http: reqwest::Client,
 }
 
@@ -47,12 +51,15 @@ impl World {
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let mesh = TestMesh::start().unwrap();
         let auth = FakeAuth::new(mesh.mint());
-        let services = (serve_auth(&mesh, &auth).await, serve_sentiment(&mesh).await);
+        let jokes = FakeJokes::default();
+        let services =
+            (serve_auth(&mesh, &auth).await, serve_jokes(&mesh, &jokes).await, serve_sentiment(&mesh).await);
         let mut world = Self {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
             mesh,
             auth,
+            jokes,
             services,
         };
         world.address = world.gateway(change).await;
@@ -70,7 +77,8 @@ impl World {
             ..Config::default()
         };
         change(&mut config);
-        let endpoints = Endpoints::new().with("auth", self.services.0).with("sentiment", self.services.1);
+        let (auth, jokes, sentiment) = self.services;
+        let endpoints = Endpoints::new().with("auth", auth).with("jokes", jokes).with("sentiment", sentiment);
         let mesh = self.mesh.mesh_as("gateway", endpoints).unwrap();
         let app = App::build(config, mesh, self.mesh.lifecycle().clone()).await.unwrap();
         let address = app.http_addr();
@@ -170,6 +178,19 @@ async fn serve_auth(mesh: &TestMesh, auth: &FakeAuth) -> SocketAddr {
         .verifier(mesh.mint().verifier())
         .service(AuthServiceServer::new(auth.clone()))
         .watch("/quipu.auth.v1.AuthService/WatchRevocations")
+        .bind(SocketAddr::from(([127, 0, 0, 1], 0)))
+        .await
+        .unwrap();
+    let address = bound.local_addr();
+    tokio::spawn(bound.serve());
+    address
+}
+
+async fn serve_jokes(mesh: &TestMesh, jokes: &FakeJokes) -> SocketAddr {
+    let own = mesh.mesh_as("jokes", Endpoints::new()).unwrap();
+    let bound = Server::new("jokes", &own, mesh.lifecycle())
+        .verifier(mesh.mint().verifier())
+        .service(JokeServiceServer::new(jokes.clone()))
         .bind(SocketAddr::from(([127, 0, 0, 1], 0)))
         .await
         .unwrap();

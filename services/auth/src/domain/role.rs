@@ -15,9 +15,9 @@ pub(crate) enum Role {
     User,
 }
 
-const USER_SCOPES: &str = "keys:manage profile:read profile:write sentiment:analyze sentiment:read";
-const ADMIN_SCOPES: &str =
-    "keys:manage mesh:read profile:read profile:write sentiment:analyze sentiment:read users:admin";
+const USER_SCOPES: &str =
+    "jokes:read jokes:write keys:manage profile:read profile:write sentiment:analyze sentiment:read";
+const ADMIN_SCOPES: &str = "jokes:read jokes:write keys:manage mesh:read profile:read profile:write sentiment:analyze sentiment:read users:admin";
 
 impl Role {
     fn name(self) -> &'static str {

@@ -1,0 +1,43 @@
+-- Jokes, the ledger of what was used, and this database's secret. Times are RFC 3339 texts in UTC with microseconds; params are JSON.
+
+CREATE TABLE jokes (
+    id              TEXT        NOT NULL PRIMARY KEY,
+    user_id         TEXT        NOT NULL,
+    setup           TEXT        NOT NULL,
+    punchline       TEXT        NOT NULL,
+    topic           TEXT        NOT NULL,
+    style           TEXT        NOT NULL,             -- as in params, for lists
+    params          TEXT        NOT NULL,
+    model           TEXT        NOT NULL,
+    provider        TEXT        NOT NULL,
+    latency_ms      INTEGER      NOT NULL,
+    input_tokens    INTEGER      NOT NULL,
+    output_tokens   INTEGER      NOT NULL,
+    cost_nanos      INTEGER      NOT NULL,             -- billionths of a US dollar
+    sentiment       TEXT,                             -- "positive", "neutral" or "negative"; null when it is not known
+    sentiment_score REAL,
+    rating          INTEGER,                           -- 1 or -1
+    rating_comment  TEXT,
+    cached          INTEGER     NOT NULL,
+    fallback        INTEGER     NOT NULL,
+    trace_id        TEXT,                             -- of the trace in which it was made, if that was recorded
+    created_at      TEXT        NOT NULL
+) STRICT;
+CREATE INDEX jokes_of_user ON jokes (user_id, created_at, id);
+
+-- What a subject has used, or reserved for calls under way, in a period: a day (2026-11-21) or a month (2026-11) in UTC.
+CREATE TABLE ledger (
+    subject    TEXT   NOT NULL,
+    period     TEXT   NOT NULL,
+    calls      INTEGER NOT NULL,
+    tokens     INTEGER NOT NULL,
+    cost_nanos INTEGER NOT NULL,
+    PRIMARY KEY (subject, period)
+) STRICT;
+CREATE INDEX ledger_by_age ON ledger (period);
+
+-- Random keys of this database, made once.
+CREATE TABLE secrets (
+    name  TEXT  NOT NULL PRIMARY KEY,
+    value BLOB  NOT NULL
+) STRICT;

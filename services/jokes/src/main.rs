@@ -1,0 +1,7 @@
+//! The program `quipu-jokes`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mesh_server::main::<quipu_jokes::App>()
+}

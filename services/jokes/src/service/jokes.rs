@@ -1,0 +1,90 @@
+//! Jokes that are there already, and what was used.
+
+use chrono::{DateTime, Utc};
+use mesh_store::page::PageSize;
+
+use super::{Caller, Jokes};
+use crate::budget::{Limits, Period, Scope};
+use crate::domain::Joke;
+use crate::error::{JokesError, Result};
+use crate::store::Position;
+use crate::store::jokes::{Feedback, Filter};
+use crate::store::ledger::Used;
+
+/// What a list is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct ListWish {
+    pub(crate) size: PageSize,
+    pub(crate) token: String,
+    pub(crate) filter: Filter,
+}
+
+/// A page of jokes.
+#[derive(Clone, Debug)]
+pub(crate) struct JokeList {
+    pub(crate) jokes: Vec<Joke>,
+    /// Empty on the last page.
+    pub(crate) next: String,
+}
+
+/// A budget and what was used of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Figure {
+    pub(crate) scope: Scope,
+    pub(crate) period: Period,
+    pub(crate) ends_at: DateTime<Utc>,
+    pub(crate) limits: Limits,
+    pub(crate) used: Used,
+}
+
+impl Jokes {
+    /// A joke of the caller.
+    pub(crate) async fn joke_of(&self, caller: &Caller, id: &str) -> Result<Joke> {
+        self.store.joke(id, &caller.user_id).await?.ok_or(JokesError::NotFound("joke"))
+    }
+
+    /// The caller's jokes, newest first.
+    pub(crate) async fn list(&self, caller: &Caller, wish: &ListWish) -> Result<JokeList> {
+        let style = wish.filter.style.map_or("", crate::domain::Style::name);
+        let model = wish.filter.model.as_deref().unwrap_or_default();
+        let context = format!("jokes of {} in {style} by {model}", caller.user_id);
+        let after: Option<Position> = self.pages.open_optional(&wish.token, &context)?;
+        let rows = self.store.jokes(&caller.user_id, &wish.filter, after.as_ref(), wish.size.limit()).await?;
+        let (jokes, more) = wish.size.cut(rows);
+        let next = match jokes.last().filter(|_| more) {
+            Some(last) => {
+                let position = Position { created_at: last.created_at, id: last.id.clone() };
+                self.pages.seal(&position, &context)?
+            }
+            None => String::new(),
+        };
+        Ok(JokeList { jokes, next })
+    }
+
+    /// Deletes a joke of the caller.
+    pub(crate) async fn delete(&self, caller: &Caller, id: &str) -> Result<()> {
+        match self.store.delete_joke(id, &caller.user_id).await? {
+            true => Ok(()),
+            false => Err(JokesError::NotFound("joke")),
+        }
+    }
+
+    /// Rates a joke of the caller.
+    pub(crate) async fn rate(&self, caller: &Caller, id: &str, feedback: &Feedback) -> Result<Joke> {
+        match self.store.rate_joke(id, &caller.user_id, feedback).await? {
+            true => self.joke_of(caller, id).await,
+            false => Err(JokesError::NotFound("joke")),
+        }
+    }
+
+    /// What the caller has used of each budget.
+    pub(crate) async fn usage(&self, caller: &Caller) -> Result<Vec<Figure>> {
+        let mut figures = Vec::new();
+        for account in self.budgets.accounts(&caller.payer(), self.clock.now()) {
+            let used = self.store.used(&account).await?;
+            let (scope, period, ends_at) = (account.scope, account.period, account.ends_at);
+            figures.push(Figure { scope, period, ends_at, limits: account.limits, used });
+        }
+        Ok(figures)
+    }
+}
