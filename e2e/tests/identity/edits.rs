@@ -9,11 +9,15 @@ use mesh_policy::{Contract, Policy, UserRule};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 
 /// Who may call whom: the edges that exist or may be added without calling in a circle.
-const EDGES: [(&str, &str); 6] = [
+const EDGES: [(&str, &str); 10] = [
     ("gateway", "auth"),
+    ("gateway", "jokes"),
     ("gateway", "sentiment"),
     ("operator", "auth"),
+    ("operator", "jokes"),
     ("operator", "sentiment"),
+    ("jokes", "auth"),
+    ("jokes", "sentiment"),
     ("sentiment", "auth"),
     ("auth", "sentiment"),
 ];
@@ -37,8 +41,8 @@ pub(crate) const KINDS: [&str; 3] = ["reversed", "removed", "added"];
 /// An edit: what it did to which edge.
 pub(crate) type Edit = (&'static str, Vec<(String, String)>);
 
-fn callee_of(service: &str) -> &'static str {
-    if service.contains(".auth.") { "auth" } else { "sentiment" }
+fn callee_of(service: &str) -> &str {
+    service.split('.').nth(1).unwrap()
 }
 
 impl Model {

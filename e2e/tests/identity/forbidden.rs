@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The workloads that serve gRPC.
-pub(crate) const CALLEES: [&str; 2] = ["auth", "sentiment"];
+pub(crate) const CALLEES: [&str; 3] = ["auth", "jokes", "sentiment"];
 
 /// Calls every path on one connection.
 async fn ask_all(

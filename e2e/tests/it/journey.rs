@@ -155,7 +155,7 @@ async fn the_mesh_shows_itself_to_administrators() {
     let (status, shown) = mesh.administrator().await.get("/v1/mesh").await;
     assert_eq!(status, 200, "{shown}");
     let text = shown.to_string();
-    for part in ["gateway", "auth", "sentiment", "quipu.sentiment.v1.SentimentService"] {
+    for part in ["gateway", "auth", "jokes", "sentiment", "quipu.sentiment.v1.SentimentService"] {
         assert!(text.contains(part), "{part} is missing in {text}");
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct World {
 
 /// A mesh of processes without limits of rate.
 pub(crate) async fn start() -> ProcessMesh {
-    ["auth", "sentiment", "gateway"]
+    ["auth", "sentiment", "jokes", "gateway"]
         .into_iter()
         .fold(Setup::new().without_rates(), |setup, workload| setup.with(workload, "QUIPU_LOG", "info"))
         .start()

@@ -22,7 +22,9 @@ pub(crate) fn setup() -> Setup {
         true => setup,
         false => setup.with("auth", "QUIPU_DATABASE_ACQUIRE_TIMEOUT", "3s"),
     };
-    ["auth", "sentiment", "gateway"].into_iter().fold(setup, |setup, w| setup.with(w, "QUIPU_LOG", "info"))
+    ["auth", "sentiment", "jokes", "gateway"]
+        .into_iter()
+        .fold(setup, |setup, w| setup.with(w, "QUIPU_LOG", "info"))
 }
 
 /// Somebody at each gateway.

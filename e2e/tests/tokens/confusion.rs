@@ -71,7 +71,7 @@ async fn control_of_the_listener(listener: &Listener) {
 }
 
 fn no_panic(mesh: &ProcessMesh) {
-    for name in ["gateway", "auth", "sentiment"] {
+    for name in ["gateway", "auth", "jokes", "sentiment"] {
         assert!(!mesh.process(name).log().contains("panicked"), "{name}");
     }
 }

@@ -234,7 +234,7 @@ async fn g9_secret_is_nowhere() {
 /// Whatever the mesh has written.
 async fn everything(mesh: &ProcessMesh) -> Vec<(String, String)> {
     let mut places = Vec::new();
-    for name in ["gateway", "gateway-2", "auth", "sentiment"] {
+    for name in ["gateway", "gateway-2", "auth", "jokes", "sentiment"] {
         let process = mesh.process(name);
         places.push((format!("the log of {name}"), process.log()));
         places.push((format!("the metrics of {name}"), process.metrics().await));

@@ -23,7 +23,7 @@ async fn g9_scopes_are_all_that_a_key_may() {
     let methods = methods(&mesh);
     let mut auth = Wire::to(&mesh, "auth");
     let mut wires: BTreeMap<_, _> =
-        ["auth", "sentiment"].map(|service| (service.to_owned(), Wire::to(&mesh, service))).into();
+        ["auth", "jokes", "sentiment"].map(|service| (service.to_owned(), Wire::to(&mesh, service))).into();
     for scope in &scopes {
         let (_, key) = new_key(&admin, &json!({"name": scope, "scopes": [scope]})).await;
         let token = exchange(&mut auth, &key).await.1.access_token;
