@@ -7,7 +7,7 @@ use crate::{checkout, quipu, text};
 #[test]
 fn the_built_in_policy_is_good_and_a_faulty_one_is_refused_with_its_line() {
     let good = quipu(&["policy", "check"]);
-    assert!(good.status.success() && text(&good.stdout).starts_with("ok: 4 workloads"), "{good:?}");
+    assert!(good.status.success() && text(&good.stdout).starts_with("ok: 5 workloads"), "{good:?}");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mesh.yaml");
     let faulty = fs::read_to_string(checkout("policies/mesh.yaml"))

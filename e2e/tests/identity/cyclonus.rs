@@ -46,8 +46,14 @@ fn port(value: &Value) -> Option<u16> {
     value.as_u64().map(|port| u16::try_from(port).unwrap())
 }
 
+/// Where what is outside of the cluster stands in the model, with an address of the public internet.
+const INTERNET: &str = "internet";
+
 /// Where a resource's pods are: namespace and name.
 fn place(name: &str, resource: &Value) -> (String, String) {
+    if resource["egress"] == INTERNET {
+        return (INTERNET.to_owned(), name.to_owned());
+    }
     let text = |key: &str, default: &str| resource[key].as_str().unwrap_or(default).to_owned();
     (text("namespace", "quipu"), text("app", name))
 }
@@ -81,7 +87,8 @@ impl Cluster {
             json!({"Name": format!("c{port}"), "Port": port, "Protocol": "TCP", "PortName": format!("p{port}")})
         }).collect();
         let pods: Vec<_> = self.pods.iter().zip(1_u16..).map(|((namespace, name, labels), number)| {
-            json!({"Namespace": namespace, "Name": name, "Labels": labels, "IP": format!("10.0.0.{number}"), "Containers": containers})
+            let network = if namespace == INTERNET { "93.184.216" } else { "10.0.0" };
+            json!({"Namespace": namespace, "Name": name, "Labels": labels, "IP": format!("{network}.{number}"), "Containers": containers})
         }).collect();
         let own = |(namespace, ..): &(String, String, _)| {
             (namespace.clone(), json!({"kubernetes.io/metadata.name": namespace}))

@@ -49,7 +49,7 @@ async fn the_same_calls_work_with_every_service_a_process_of_its_own() {
     }
     assert!(refused.is_some_and(|r| r.parse::<u32>().is_ok()), "no limit held");
 
-    assert_eq!(mesh.end().await, [Some(0); 3]);
+    assert_eq!(mesh.end().await, [Some(0); 4]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -55,7 +55,10 @@ fn bodies(world: &World, n: usize) -> Vec<(Method, String, Value)> {
         (Method::PUT, "/v1/auth/password".into(), password),
         (post.clone(), "/v1/auth/api-keys".into(), json!({"name": "mine", "scopes": ["profile:read"]})),
         (post.clone(), "/v1/sentiment".into(), json!({"text": "Fine."})),
-        (post, "/v1/sentiment/batch".into(), json!({"texts": ["Fine."]})),
+        (post.clone(), "/v1/sentiment/batch".into(), json!({"texts": ["Fine."]})),
+        (post.clone(), "/v1/jokes".into(), json!({"topic": "knots"})),
+        (post.clone(), format!("/v1/jokes/{}/feedback", own.jokes[0]), json!({"rating": 1})),
+        (post, "/v1/chat".into(), json!({"messages": [{"role": "user", "content": "Hello"}]})),
         (Method::PATCH, format!("/v1/users/{}", own.id), json!({"disabled": false, "roles": ["user"]})),
     ]
 }

@@ -35,9 +35,11 @@ enum Names {
 fn known(rpc: &str, field: &str) -> Option<Names> {
     let sessions = |user: &User| [user.sessions.clone(), vec![user.gone_session.clone()]].concat();
     let keys = |user: &User| [user.keys.clone(), vec![user.gone_key.clone()]].concat();
+    let jokes = |user: &User| [user.jokes.clone(), vec![user.gone_joke.clone()]].concat();
     match (rpc, field) {
         ("EndSession", "session_id") => Some(Names::Own(sessions)),
         ("RevokeApiKey", "api_key_id") => Some(Names::Own(keys)),
+        ("GetJoke" | "DeleteJoke" | "RateJoke", "id") => Some(Names::Own(jokes)),
         ("GetUser" | "UpdateUser", "user_id") => Some(Names::Account),
         ("CheckSession", "session_id" | "user_id") => Some(Names::Claim),
         ("AnalyzeStream", "id") => Some(Names::Echo),
@@ -57,6 +59,7 @@ async fn g10_grpc_objects_of_others_are_as_if_they_were_not_there() {
         Proof::new("G10.grpc", "over gRPC, an object of somebody else is as one that is not there");
     let (world, contract) = (World::start().await, Contract::read());
     let wire = Wire::to(&world.mesh, "auth", "gateway").await;
+    let to_jokes = Wire::to(&world.mesh, "jokes", "gateway").await;
     let before = world.of_victim().await;
     let mut naming = 0;
     for rpc in &contract.rpcs {
@@ -66,7 +69,8 @@ async fn g10_grpc_objects_of_others_are_as_if_they_were_not_there() {
             proof.check(names.is_some() && field.r#type() == Type::String, || {
                 format!("{}.{}: what does it name?", rpc.name, field.name())
             });
-            let asker = Asker { wire: &wire, contract: &contract, rpc, field: field.name() };
+            let wire = if rpc.path.contains(".jokes.") { &to_jokes } else { &wire };
+            let asker = Asker { wire, contract: &contract, rpc, field: field.name() };
             match names {
                 Some(Names::Own(of)) => asker.owned(&mut proof, &world, &of(&world.victim), NOT_FOUND).await,
                 Some(Names::Account) => {
@@ -109,6 +113,9 @@ impl Asker<'_> {
                 ..Default::default()
             }
             .encode_to_vec();
+        }
+        if self.rpc.name == "RateJoke" {
+            message.extend([0x10, 1]);
         }
         self.wire.call(&self.rpc.path, token, &message).await
     }

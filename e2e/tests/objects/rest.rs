@@ -42,7 +42,8 @@ async fn g10_rest_objects_of_others_are_as_if_they_were_not_there() {
 async fn try_route(proof: &mut Proof, attacker: &Person, victim: &User, route: &Route, verb: &str) {
     let method: Method = verb.parse().unwrap();
     let own_verb = ROUTES.iter().any(|other| other.path == route.path && other.method == verb);
-    for body in [None, Some(json!({})), Some(json!({"disabled": true})), Some(json!({"roles": ["admin"]}))] {
+    let bodies = [json!({}), json!({"disabled": true}), json!({"roles": ["admin"]}), json!({"rating": 1})];
+    for body in [None].into_iter().chain(bodies.map(Some)) {
         if body.is_some() && !matches!(verb, "POST" | "PUT" | "PATCH") {
             continue;
         }
@@ -58,7 +59,9 @@ async fn try_route(proof: &mut Proof, attacker: &Person, victim: &User, route: &
         }
         let status = match (own_verb, route.object) {
             (true, Object::User) => 403,
-            (true, Object::Session | Object::Key | Object::File) => 404,
+            // What is wrong with a rating is said first.
+            (true, Object::Joke) if verb == "POST" && body != Some(json!({"rating": 1})) => 400,
+            (true, Object::Session | Object::Key | Object::Joke | Object::File) => 404,
             _ => expected.0,
         };
         proof.check(expected.0 == status && expected.0 >= 400 || verb == "OPTIONS" || verb == "HEAD", || {
@@ -76,6 +79,7 @@ fn targets(victim: &User, object: Object) -> Vec<String> {
     match object {
         Object::Session => [victim.sessions.clone(), vec![victim.gone_session.clone()]].concat(),
         Object::Key => [victim.keys.clone(), vec![victim.gone_key.clone()]].concat(),
+        Object::Joke => [victim.jokes.clone(), vec![victim.gone_joke.clone()]].concat(),
         Object::User => vec![victim.id.clone()],
         Object::File | Object::Nothing => vec!["mesh.yaml".to_owned()],
     }
@@ -93,7 +97,7 @@ async fn lists(proof: &mut Proof, attacker: &Person, victim: &User) {
             proof.check(told.is_none(), || format!("{}{query} tells {told:?}", route.path));
         }
     }
-    for path in ["/v1/auth/sessions", "/v1/auth/api-keys"] {
+    for path in ["/v1/auth/sessions", "/v1/auth/api-keys", "/v1/jokes"] {
         let (_, page) = victim.person.get(&format!("{path}?page_size=1")).await;
         let token = page["next_page_token"].as_str().unwrap();
         let ask = async |token: &str| {
@@ -115,8 +119,10 @@ async fn controls(proof: &mut Proof, world: &World) {
     let none = shape(admin, &Method::GET, &path(&nobodys), None, &nobodys).await;
     proof.check(none.0 == 404, || format!("the administrator: {none:?}"));
     let own = &world.attacker;
-    for (path, id) in [("sessions", &own.sessions[0]), ("api-keys", &own.keys[1])] {
-        let ended = own.person.delete(&format!("/v1/auth/{path}/{id}")).await;
+    for (path, id) in
+        [("auth/sessions", &own.sessions[0]), ("auth/api-keys", &own.keys[1]), ("jokes", &own.jokes[0])]
+    {
+        let ended = own.person.delete(&format!("/v1/{path}/{id}")).await;
         proof.check(ended.0 == 204, || format!("the owner at {path}: {ended:?}"));
     }
 }

@@ -15,6 +15,8 @@ pub(crate) enum Object {
     Session,
     /// An API key of the caller's.
     Key,
+    /// A joke of the caller's.
+    Joke,
     /// An account, for administrators.
     User,
     /// A file that everybody may read.
@@ -35,7 +37,7 @@ const fn route(method: &'static str, path: &'static str, scope: &'static str, ob
 }
 
 /// Of the whole API.
-pub(crate) const ROUTES: [Route; 29] = [
+pub(crate) const ROUTES: [Route; 37] = [
     route("POST", "/v1/auth/register", "", Object::Nothing),
     route("POST", "/v1/auth/login", "", Object::Nothing),
     route("POST", "/v1/auth/refresh", "", Object::Nothing),
@@ -54,6 +56,14 @@ pub(crate) const ROUTES: [Route; 29] = [
     route("POST", "/v1/sentiment/batch", "sentiment:analyze", Object::Nothing),
     route("POST", "/v1/sentiment/stream", "sentiment:analyze", Object::Nothing),
     route("GET", "/v1/sentiment/models", "sentiment:read", Object::Nothing),
+    route("POST", "/v1/jokes", "jokes:write", Object::Nothing),
+    route("GET", "/v1/jokes", "jokes:read", Object::Nothing),
+    route("GET", "/v1/jokes/models", "jokes:read", Object::Nothing),
+    route("GET", "/v1/jokes/{id}", "jokes:read", Object::Joke),
+    route("DELETE", "/v1/jokes/{id}", "jokes:write", Object::Joke),
+    route("POST", "/v1/jokes/{id}/feedback", "jokes:write", Object::Joke),
+    route("POST", "/v1/chat", "jokes:write", Object::Nothing),
+    route("GET", "/v1/usage", "jokes:read", Object::Nothing),
     route("GET", "/v1/mesh", "mesh:read", Object::Nothing),
     route("GET", "/v1/traces", "mesh:read", Object::Nothing),
     route("GET", "/healthz", "", Object::Nothing),

@@ -5,10 +5,17 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 /// The scopes of a user.
-pub(crate) const USER_SCOPES: [&str; 5] =
-    ["profile:read", "profile:write", "keys:manage", "sentiment:analyze", "sentiment:read"];
+pub(crate) const USER_SCOPES: [&str; 7] = [
+    "profile:read",
+    "profile:write",
+    "keys:manage",
+    "sentiment:analyze",
+    "sentiment:read",
+    "jokes:read",
+    "jokes:write",
+];
 
-/// Somebody with two sessions, two API keys, a key that is revoked and a session that has ended.
+/// Somebody with two sessions, two API keys and two jokes, and of each kind one that is gone.
 #[derive(Clone)]
 pub(crate) struct User {
     pub(crate) name: String,
@@ -18,10 +25,12 @@ pub(crate) struct User {
     pub(crate) keys: Vec<String>,
     /// The secrets of [`User::keys`].
     pub(crate) secrets: Vec<String>,
+    pub(crate) jokes: Vec<String>,
     pub(crate) refresh_token: String,
     /// Of objects that are gone.
     pub(crate) gone_session: String,
     pub(crate) gone_key: String,
+    pub(crate) gone_joke: String,
 }
 
 /// A mesh with its people.
@@ -75,9 +84,11 @@ impl User {
             sessions,
             keys: Vec::new(),
             secrets: Vec::new(),
+            jokes: Vec::new(),
             refresh_token,
             gone_session,
             gone_key: String::new(),
+            gone_joke: String::new(),
             person,
         };
         for _ in 0..3 {
@@ -86,6 +97,14 @@ impl User {
         user.gone_key = user.keys.remove(0);
         user.secrets.remove(0);
         assert_eq!(user.person.delete(&format!("/v1/auth/api-keys/{}", user.gone_key)).await.0, 204);
+        for _ in 0..3 {
+            let (status, made) =
+                user.person.post("/v1/jokes", &json!({"topic": format!("knots of {name}")})).await;
+            assert_eq!(status, 201, "{made}");
+            user.jokes.push(made["joke"]["id"].as_str().unwrap().to_owned());
+        }
+        user.gone_joke = user.jokes.remove(0);
+        assert_eq!(user.person.delete(&format!("/v1/jokes/{}", user.gone_joke)).await.0, 204);
         user
     }
 
@@ -102,15 +121,16 @@ impl User {
 
     /// What nobody else may see, but for the one id that the asker named.
     pub(crate) fn private(&self, named: &str) -> Vec<String> {
-        let own = [self.id.clone(), format!("{}@example.com", self.name), format!("key of {}", self.name)];
-        let all = own.into_iter().chain(self.sessions.clone()).chain(self.keys.clone());
+        let own = ["key", "knots"].map(|what| format!("{what} of {}", self.name));
+        let own = own.into_iter().chain([self.id.clone(), format!("{}@example.com", self.name)]);
+        let all = own.chain(self.sessions.clone()).chain(self.keys.clone()).chain(self.jokes.clone());
         all.filter(|text| text != named).collect()
     }
 
     /// All there is, and whether the tokens and keys still work.
     pub(crate) async fn everything(&self, admin: &Person) -> Value {
         let mut all = Vec::new();
-        for path in ["/v1/auth/me", "/v1/auth/sessions", "/v1/auth/api-keys"] {
+        for path in ["/v1/auth/me", "/v1/auth/sessions", "/v1/auth/api-keys", "/v1/jokes"] {
             let (status, body) = self.person.get(path).await;
             all.push(json!([path, status.as_u16(), body]));
         }

@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn administrators_may_all_and_users_all_but_two() {
         let (user, admin) = (Roles::user().scopes(), Roles::admin().scopes());
-        assert_eq!((user.len(), admin.len()), (5, 7));
+        assert_eq!((user.len(), admin.len()), (7, 9));
         assert!(user.is_subset(&admin));
         assert!(!user.contains("users:admin") && !user.contains("mesh:read"));
     }
