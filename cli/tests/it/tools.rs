@@ -12,7 +12,7 @@ fn the_built_in_policy_is_good_and_a_faulty_one_is_refused_with_its_line() {
     let path = folder.path().join("mesh.yaml");
     let faulty = fs::read_to_string(checkout("policies/mesh.yaml"))
         .unwrap()
-        .replace("[gateway, sentiment]", "[gatewai]");
+        .replace("[gateway, jokes, sentiment]", "[gatewai]");
     let line = faulty.lines().position(|l| l.contains("gatewai")).unwrap() + 1;
     fs::write(&path, faulty).unwrap();
     let refused = quipu(&["policy", "check", "--file", path.to_str().unwrap()]);
