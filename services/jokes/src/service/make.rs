@@ -54,16 +54,8 @@ struct Made {
 impl Jokes {
     /// Begins a joke. What is wrong with the wish is said at once; everything else comes as events.
     pub(crate) fn make_joke(self: &Arc<Self>, order: Order, wish: JokeRequest) -> Result<Events> {
-        let chain = self.models.chain(&order.model)?;
-        let name = chain.first().map(|entry| entry.info().name.clone()).unwrap_or_default();
-        let guarded = self.guard_input(&[
-            ("topic", wish.topic.as_str()),
-            ("params.audience", wish.params.audience.as_str()),
-        ]);
-        if guarded.is_err() {
-            metrics::answered(&name, &guarded);
-            guarded?;
-        }
+        let fields = [("topic", wish.topic.as_str()), ("params.audience", wish.params.audience.as_str())];
+        let (chain, name) = self.admit(&order, &fields)?;
         let (until, events) = self.until(&order);
         let jokes = Arc::clone(self);
         mesh_server::go_on(async move {
@@ -76,8 +68,6 @@ impl Jokes {
 
     /// Begins an answer, as [`Self::make_joke`] does a joke.
     pub(crate) fn chat(self: &Arc<Self>, order: Order, conversation: &Conversation) -> Result<Events> {
-        let chain = self.models.chain(&order.model)?;
-        let name = chain.first().map(|entry| entry.info().name.clone()).unwrap_or_default();
         let fields: Vec<_> = conversation
             .turns()
             .iter()
@@ -85,11 +75,7 @@ impl Jokes {
             .map(|(n, turn)| (format!("messages[{n}].content"), &turn.text))
             .collect();
         let fields: Vec<_> = fields.iter().map(|(field, text)| (field.as_str(), text.as_str())).collect();
-        let guarded = self.guard_input(&fields);
-        if guarded.is_err() {
-            metrics::answered(&name, &guarded);
-            guarded?;
-        }
+        let (chain, name) = self.admit(&order, &fields)?;
         let prompt = prompt::chat(conversation, self.rules.chat_tokens, &self.canary);
         let (until, events) = self.until(&order);
         let jokes = Arc::clone(self);
@@ -101,12 +87,19 @@ impl Jokes {
         Ok(events)
     }
 
-    fn guard_input(&self, fields: &[(&str, &str)]) -> Result<()> {
+    /// The models that may answer, and the name of the first, of which the call is counted; or what the guards refuse.
+    fn admit(&self, order: &Order, fields: &[(&str, &str)]) -> Result<(Vec<Arc<Entry>>, String)> {
+        let chain = self.models.chain(&order.model)?;
+        let name = chain.first().map(|entry| entry.info().name.clone()).unwrap_or_default();
         for (field, text) in fields {
             let refused = |refusal| JokesError::RefusedInput { field: (*field).to_owned(), refusal };
-            self.guards.input(text).map_err(refused)?;
+            let guarded = self.guards.input(text).map_err(refused);
+            if guarded.is_err() {
+                metrics::answered(&name, &guarded);
+            }
+            guarded?;
         }
-        Ok(())
+        Ok((chain, name))
     }
 
     fn until(&self, order: &Order) -> (Until, Events) {
