@@ -5,7 +5,6 @@
 //! when a caller leaves before its answer's end. It knows no user and checks no key.
 
 mod deltas;
-mod http;
 mod play;
 mod render;
 mod reply;
@@ -24,11 +23,9 @@ use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
 pub use self::reply::{Break, Reply};
-use crate::Result;
 use crate::child::until;
-
-/// So many calls are remembered, the newest.
-const REMEMBERED: usize = 10_000;
+use crate::http::Request;
+use crate::{Result, remember};
 
 /// A server on loopback; it ends when it is dropped, and with it every call.
 pub struct FakeLlm {
@@ -65,6 +62,14 @@ pub struct Counts {
     pub broken: u64,
     /// Calls whose caller left before the answer's end.
     pub cancelled: u64,
+}
+
+impl Asked {
+    fn of(request: Request) -> Self {
+        let authorization = request.header("authorization").map(str::to_owned);
+        let body = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
+        Self { path: request.path, authorization, headers: request.headers, body }
+    }
 }
 
 /// Makes an answer from what was asked.
@@ -232,11 +237,4 @@ impl Book {
             }
         }
     }
-}
-
-fn remember<T>(all: &mut VecDeque<T>, one: T) {
-    if all.len() == REMEMBERED {
-        all.pop_front();
-    }
-    all.push_back(one);
 }

@@ -5,26 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::net::tcp::WriteHalf;
 use tokio::time::sleep;
 
-use super::http::{self, Request};
 use super::render::{self, Step};
 use super::reply::Says;
-use super::{Book, Break, Ended, Reply};
-
-/// More than this is not kept of what a client sends while it is being answered.
-const MOST_AHEAD: usize = 1024 * 1024;
+use super::{Asked, Book, Break, Ended, Reply};
+use crate::http::{self, Request};
 
 /// Serves until the client or the script ends it.
 pub(super) async fn connection(mut stream: TcpStream, book: Arc<Book>) {
     let _ = stream.set_nodelay(true);
     let mut buffer = Vec::with_capacity(16 * 1024);
     while let Ok(Some(request)) = http::read(&mut stream, &mut buffer).await {
-        let ended = if request.method == "POST" && request.asked.path.ends_with("/chat/completions") {
-            call(&mut stream, &mut buffer, &request, &book).await
+        let ended = if request.method == "POST" && request.path.ends_with("/chat/completions") {
+            call(&mut stream, &mut buffer, &Asked::of(request), &book).await
         } else {
             other(&mut stream, &request).await
         };
@@ -40,22 +37,22 @@ pub(super) async fn connection(mut stream: TcpStream, book: Arc<Book>) {
     }
 }
 
-async fn call(stream: &mut TcpStream, buffer: &mut Vec<u8>, request: &Request, book: &Book) -> Ended {
-    let reply = book.begin(&request.asked);
+async fn call(stream: &mut TcpStream, buffer: &mut Vec<u8>, asked: &Asked, book: &Book) -> Ended {
+    let reply = book.begin(asked);
     let (read, write) = stream.split();
     let ended = tokio::select! {
         // An answer whose last byte is out is complete.
         biased;
-        played = play(write, &reply, request) => played.unwrap_or(Ended::Cancelled),
-        () = gone(read, buffer) => Ended::Cancelled,
+        played = play(write, &reply, asked) => played.unwrap_or(Ended::Cancelled),
+        () = http::gone(read, buffer) => Ended::Cancelled,
     };
     book.end(ended);
     ended
 }
 
-async fn play(mut write: WriteHalf<'_>, reply: &Reply, request: &Request) -> io::Result<Ended> {
+async fn play(mut write: WriteHalf<'_>, reply: &Reply, asked: &Asked) -> io::Result<Ended> {
     pause(reply.pauses.head).await;
-    let Some(plan) = render::plan(reply, &request.asked) else {
+    let Some(plan) = render::plan(reply, asked) else {
         return Ok(if let Says::Nothing(how) = reply.says { Ended::Broken(how) } else { Ended::Completed });
     };
     write.write_all(&plan.head).await?;
@@ -120,19 +117,9 @@ impl Writer<'_> {
     }
 }
 
-/// Returns when the client has closed.
-async fn gone(mut read: ReadHalf<'_>, buffer: &mut Vec<u8>) {
-    while buffer.len() < MOST_AHEAD {
-        match read.read_buf(buffer).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-    }
-}
-
 /// What is no call for an answer.
 async fn other(stream: &mut TcpStream, request: &Request) -> Ended {
-    let (status, body) = if request.method == "GET" && request.asked.path.ends_with("/models") {
+    let (status, body) = if request.method == "GET" && request.path.ends_with("/models") {
         let model = json!({ "id": "fake", "object": "model", "created": 0, "owned_by": "quipu" });
         (200, json!({ "object": "list", "data": [model] }))
     } else {
@@ -143,7 +130,7 @@ async fn other(stream: &mut TcpStream, request: &Request) -> Ended {
     };
     let body = body.to_string();
     let headers = [("content-type", "application/json"), ("content-length", &body.len().to_string())];
-    let mut answer = render::head(status, &headers.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let mut answer = http::head(status, &headers.map(|(name, value)| (name.to_owned(), value.to_owned())));
     answer.extend_from_slice(body.as_bytes());
     match stream.write_all(&answer).await {
         Ok(()) => Ended::Completed,

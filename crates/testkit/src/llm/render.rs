@@ -1,6 +1,5 @@
 //! Turns an answer into what is written to the connection, step by step.
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -8,6 +7,7 @@ use serde_json::{Value, json};
 use super::deltas::{deltas, literal};
 use super::reply::{Broken, Cuts, Says, Usage};
 use super::{Asked, Break, Reply};
+use crate::http::head;
 
 /// What is written, in this order.
 pub(super) struct Plan {
@@ -49,16 +49,6 @@ pub(super) fn plan(reply: &Reply, asked: &Asked) -> Option<Plan> {
             })
         }
     }
-}
-
-/// The head of an answer with this body.
-pub(super) fn head(status: u16, headers: &[(String, String)]) -> Vec<u8> {
-    let mut head = format!("HTTP/1.1 {status} Scripted\r\n");
-    for (name, value) in headers {
-        // Writing into a string does not fail.
-        let _ = write!(head, "{name}: {value}\r\n");
-    }
-    (head + "\r\n").into_bytes()
 }
 
 fn text(reply: &Reply, asked: &Asked) -> String {

@@ -1,24 +1,46 @@
-//! As much of HTTP/1.1 as a client of a language model speaks: requests with a length or in chunks, kept connections.
+//! As much of HTTP/1.1 as the servers here need: requests with a length or in chunks, kept connections.
 
+use std::fmt::Write as _;
 use std::io;
 
-use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-
-use super::Asked;
+use tokio::net::tcp::ReadHalf;
 
 const MOST_HEAD: usize = 64 * 1024;
 const MOST_BODY: usize = 16 * 1024 * 1024;
+/// More than this is not kept of what a client sends while it is being answered.
+const MOST_AHEAD: usize = 1024 * 1024;
 
 /// One request.
-pub(super) struct Request {
-    pub(super) method: String,
-    pub(super) asked: Asked,
+pub(crate) struct Request {
+    pub(crate) method: String,
+    /// With its query.
+    pub(crate) path: String,
+    /// All headers, their names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Request {
+    /// The header of that name, which is in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// The head of an answer.
+pub(crate) fn head(status: u16, headers: &[(String, String)]) -> Vec<u8> {
+    let mut head = format!("HTTP/1.1 {status} Scripted\r\n");
+    for (name, value) in headers {
+        // Writing into a string does not fail.
+        let _ = write!(head, "{name}: {value}\r\n");
+    }
+    (head + "\r\n").into_bytes()
 }
 
 /// Reads the next request; none when the client has closed. What comes after it stays in `buffer`.
-pub(super) async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Option<Request>> {
+pub(crate) async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Option<Request>> {
     let end = loop {
         if let Some(end) = find(buffer, b"\r\n\r\n") {
             break end;
@@ -42,9 +64,17 @@ pub(super) async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Re
         let length = header("content-length").map_or(Ok(0), |length| length.parse());
         exactly(stream, buffer, length.map_err(|_| wrong("content-length is no number"))?).await?
     };
-    let (authorization, body) =
-        (header("authorization"), serde_json::from_slice(&body).unwrap_or(Value::Null));
-    Ok(Some(Request { method, asked: Asked { path, authorization, headers, body } }))
+    Ok(Some(Request { method, path, headers, body }))
+}
+
+/// Returns when the client has closed.
+pub(crate) async fn gone(mut read: ReadHalf<'_>, buffer: &mut Vec<u8>) {
+    while buffer.len() < MOST_AHEAD {
+        match read.read_buf(buffer).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+    }
 }
 
 type Head = (String, String, Vec<(String, String)>);
