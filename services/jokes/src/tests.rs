@@ -24,4 +24,5 @@ mod budgets;
 mod failures;
 mod kept;
 mod making;
+mod scores;
 mod support;

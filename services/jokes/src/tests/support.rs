@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::stream;
-use mesh_store::{Db, StoreConfig};
+use mesh_store::{Db, StoreConfig, execute};
 use mesh_testkit::{Postgres, SqliteFile};
 
 use crate::budget::{Budgets, Limits, Price};
@@ -217,6 +217,18 @@ impl Fixture {
         store.migrate().await.unwrap();
         let now = DateTime::from_timestamp(1_790_000_000, 123_456_000).unwrap();
         Self { store, clock: Arc::new(TestClock(Mutex::new(now))), _file: file }
+    }
+
+    /// Makes a joke one whose trace was recorded.
+    pub(crate) async fn recorded(&self, id: &str) {
+        let mut tx = self.store.begin().await.unwrap();
+        let changed = execute!(
+            tx.conn(),
+            "UPDATE jokes",
+            sqlx::query("UPDATE jokes SET trace_id = 'a' WHERE id = $1").bind(id)
+        );
+        assert_eq!(changed.unwrap(), 1);
+        tx.commit().await.unwrap();
     }
 
     pub(crate) async fn service(&self, setup: Setup) -> Arc<Jokes> {
