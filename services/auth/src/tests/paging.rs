@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use mesh_store::page::PageRequest;
+use mesh_testkit::on_both;
 
 use super::support::{Fixture, HOME, first_page};
 use crate::error::AuthError;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::Duration;
+use mesh_testkit::on_both;
 
 use super::support::{ELSEWHERE, Fixture, HOME, at};
 use crate::upkeep::Upkeep;

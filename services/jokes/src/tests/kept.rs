@@ -1,6 +1,7 @@
 //! Jokes that are kept: lists, ratings, deletion, and what the ledger forgets.
 
 use mesh_store::page::PageRequest;
+use mesh_testkit::on_both;
 
 use super::support::{Act, Fixture, GOOD, Scripted, Setup, joke, somebody};
 use crate::domain::Style;
