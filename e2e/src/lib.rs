@@ -12,6 +12,7 @@ use std::time::Duration;
 
 mod local;
 mod person;
+mod ports;
 mod process;
 mod processes;
 mod proof;

@@ -1,20 +1,14 @@
 //! Every service as its own process, as in production: certificates in files, Postgres or `SQLite`, Redis or none, traces to a
 //! collector.
 
-use std::{
-    fs,
-    net::{SocketAddr, TcpListener},
-    path::Path,
-    sync::atomic::{AtomicU16, Ordering},
-    time::Duration,
-};
+use std::{fs, net::SocketAddr, path::Path, time::Duration};
 
 use mesh_identity::{DevCa, Tls};
 use mesh_policy::{Contract, Policy};
 use mesh_testkit::{FaultProxy, OtlpReceiver, Postgres, PostgresDatabase, Redis};
 use tempfile::TempDir;
 
-use crate::{Person, Process, process::Launch};
+use crate::{Person, Process, ports::free_ports, process::Launch};
 
 /// The first administrator of such a mesh.
 pub const ADMIN_EMAIL: &str = "root@example.com";
@@ -291,20 +285,4 @@ fn identities(at: &Path) {
         let id = policy.id_of(workload).unwrap();
         ca.issue(&id, HOUR).unwrap().write(&at.join(workload), "tls").unwrap();
     }
-}
-
-/// Ports that were free a moment ago; the services cannot tell each other theirs. They are below those that the kernel
-/// gives to whoever connects, so that no client takes one before its service does.
-fn free_ports<const N: usize>() -> [SocketAddr; N] {
-    const FIRST: u16 = 10_000;
-    const COUNT: u16 = 20_000;
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Where other processes of the tests do not begin.
-    let own = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap().wrapping_mul(97);
-    let next = || own.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
-    [(); N].map(|()| {
-        let tried = std::iter::repeat_with(next).take(1_000);
-        let mut ports = tried.map(|n| SocketAddr::from(([127, 0, 0, 1], FIRST + n)));
-        ports.find(|port| TcpListener::bind(port).is_ok()).unwrap()
-    })
 }

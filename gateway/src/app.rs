@@ -1,6 +1,6 @@
 //! The composition root: settings and mesh in, a bound gateway out.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use chrono::Utc;
 use mesh_client::{Mesh, MeshConfig, auth::token_verifier};
@@ -11,6 +11,7 @@ use mesh_proto::{
     auth::v1::auth_service_client::AuthServiceClient, jokes::v1::joke_service_client::JokeServiceClient,
     sentiment::v1::sentiment_service_client::SentimentServiceClient,
 };
+use mesh_redis::Link;
 use mesh_server::{Admin, Application};
 
 use crate::{
@@ -20,13 +21,15 @@ use crate::{
     edge::{Edge, cors::Cors, listener::Listener, tls::PublicTls, watch::Times},
     idempotency::{MemoryStore, RedisStore, Store},
     rate::{Buckets, RateLimits, RedisBuckets},
-    redis_link::RedisLink,
     routes,
     state::Gateway,
 };
 
 /// This build's version.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Redis answers in well under a millisecond; what takes longer than this is away.
+const REDIS_LIMIT: Duration = Duration::from_millis(250);
 
 /// A gateway that is bound and not yet serving.
 pub struct App {
@@ -119,7 +122,7 @@ fn times(limits: &config::Listener, gateway: &Gateway) -> Times {
 }
 
 pub(crate) fn gateway(config: &Config, mesh: &Mesh, lifecycle: &Lifecycle) -> Result<Gateway, Error> {
-    let link = config.redis_url.as_ref().map(RedisLink::new).transpose()?;
+    let link = config.redis_url.as_ref().map(|url| Link::new(url, REDIS_LIMIT)).transpose()?;
     let buckets = link.clone().map(|link| Arc::new(RedisBuckets::new(link)) as Arc<dyn Buckets>);
     let idempotency: Arc<dyn Store> = match link {
         Some(link) => Arc::new(RedisStore::new(link)),

@@ -182,13 +182,7 @@ impl Config {
             "QUIPU_GATEWAY_TLS_DIR",
             "folder with tls.crt and tls.key for the REST port; without it plain HTTP is served",
         );
-        let redis_url =
-            match reader.secret("QUIPU_REDIS_URL", "redis://… shared by all replicas of the gateway") {
-                Ok(Some(url)) if redis::Client::open(url.expose()).is_err() => {
-                    reader.check("QUIPU_REDIS_URL", Err("is not a URL such as redis://host:6379/0"))
-                }
-                read => read,
-            };
+        let redis_url = mesh_redis::read_url(reader, "redis://… shared by all replicas of the gateway");
         let origins = reader.or(
             "QUIPU_GATEWAY_CORS_ORIGINS",
             Origins::default(),

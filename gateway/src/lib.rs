@@ -17,7 +17,6 @@ mod params;
 pub mod parsers;
 mod problem;
 mod rate;
-mod redis_link;
 mod route;
 mod routes;
 mod state;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Rank of each crate; a crate may depend on crates of a lower rank. Ranks: vocabulary, identity and telemetry, building blocks,
-/// outbound, inbound, test tools, services, program, whole-mesh tests.
+/// outbound and databases, inbound, test tools, services, program, whole-mesh tests.
 const RANKS: &[(&str, u8)] = &[
     ("mesh-alloc", 0),
     ("mesh-proto", 0),
@@ -15,7 +15,8 @@ const RANKS: &[(&str, u8)] = &[
     ("mesh-resilience", 2),
     ("mesh-telemetry", 1),
     ("mesh-lifecycle", 2),
-    ("mesh-store", 2),
+    ("mesh-redis", 2),
+    ("mesh-store", 3),
     ("mesh-client", 3),
     ("mesh-server", 4),
     ("mesh-testkit", 5),

@@ -6,7 +6,7 @@ use sqlx::{PgPool, SqlitePool};
 use crate::config::{Location, StoreConfig};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::statement::System;
-use crate::{on, postgres, sqlite};
+use crate::{execute, on, postgres, sqlite};
 
 /// One database. Clones share the pools.
 #[derive(Clone, Debug)]
@@ -98,6 +98,29 @@ impl Db {
         done.map_err(|error| match error {
             sqlx::migrate::MigrateError::Execute(error) => StoreError::from(error),
             other => StoreError::new(StoreErrorKind::Other, other),
+        })
+    }
+
+    /// The root key of this database, from its table `secrets` (`name`, `value`): 32 random bytes that whoever comes first makes,
+    /// once. What a service keeps secret from its callers and shares among its replicas is derived from it.
+    ///
+    /// # Errors
+    ///
+    /// The database cannot be asked, or has no such table.
+    pub async fn root_key(&self) -> Result<Vec<u8>, StoreError> {
+        let mut fresh = [0; 32];
+        aws_lc_rs::rand::fill(&mut fresh)
+            .map_err(|_| StoreError::new(StoreErrorKind::Other, "the system has no random bytes"))?;
+        execute!(
+            self.write(),
+            "INSERT secrets",
+            sqlx::query(
+                "INSERT INTO secrets (name, value) VALUES ('root', $1) ON CONFLICT (name) DO NOTHING"
+            )
+            .bind(fresh.as_slice())
+        )?;
+        on!(self.write(), "SELECT secrets", |e| {
+            sqlx::query_scalar("SELECT value FROM secrets WHERE name = 'root'").fetch_one(e).await
         })
     }
 

@@ -8,9 +8,10 @@ use std::fmt;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
 use mesh_error::Error;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 /// Bytes of the authentication tag, a truncated HMAC-SHA-256 (RFC 2104 §5 allows half of the output).
 const TAG: usize = 16;
@@ -55,6 +56,54 @@ impl PageSize {
     }
 }
 
+/// A place in a list that is ordered by age, newest first, and by id among those of one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// When the item before it was made.
+    pub created_at: DateTime<Utc>,
+    /// The id of that item.
+    pub id: String,
+}
+
+impl Position {
+    /// Before everything: where the first page begins.
+    #[must_use]
+    pub fn newest() -> Self {
+        // 9999-01-01, which both databases and their texts still order rightly.
+        let far = DateTime::from_timestamp(253_370_764_800, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        Self { created_at: far, id: String::new() }
+    }
+}
+
+/// A page that was asked for.
+#[derive(Clone, Debug)]
+pub struct PageRequest {
+    /// How many items it holds.
+    pub size: PageSize,
+    /// Of the page before, or empty for the first.
+    pub token: String,
+}
+
+impl PageRequest {
+    /// From the fields `page_size` and `page_token`.
+    ///
+    /// # Errors
+    ///
+    /// As [`PageSize::new`].
+    pub fn new(size: i32, token: String) -> Result<Self, Error> {
+        Ok(Self { size: PageSize::new(size)?, token })
+    }
+}
+
+/// A page of a list.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// The token of the next page; empty on the last.
+    pub next: String,
+}
+
 /// The key of a service's page tokens. All replicas need the same one.
 #[derive(Clone)]
 pub struct PageKey(hmac::Key);
@@ -88,13 +137,33 @@ impl PageKey {
             .ok_or_else(|| Error::invalid_field("page_token", "not a token of this list"))
     }
 
-    /// As [`Self::open`], with an empty token for the first page.
+    /// Where the page that was asked for begins.
     ///
     /// # Errors
     ///
     /// As [`Self::open`].
-    pub fn open_optional<T: DeserializeOwned>(&self, token: &str, context: &str) -> Result<Option<T>, Error> {
-        if token.is_empty() { Ok(None) } else { self.open(token, context).map(Some) }
+    pub fn begin(&self, request: &PageRequest, context: &str) -> Result<Position, Error> {
+        if request.token.is_empty() { Ok(Position::newest()) } else { self.open(&request.token, context) }
+    }
+
+    /// Cuts `rows`, which LIMIT gave, down to the page that was asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::seal`].
+    pub fn page<T>(
+        &self,
+        request: &PageRequest,
+        context: &str,
+        rows: Vec<T>,
+        position: impl Fn(&T) -> Position,
+    ) -> Result<Page<T>, Error> {
+        let (items, more) = request.size.cut(rows);
+        let next = match items.last() {
+            Some(last) if more => self.seal(&position(last), context)?,
+            _ => String::new(),
+        };
+        Ok(Page { items, next })
     }
 
     fn read<T: DeserializeOwned>(&self, token: &str, context: &str) -> Option<T> {
@@ -163,7 +232,21 @@ mod tests {
         for junk in ["A", "====", "\u{0}", "Zm9v", &"A".repeat(10_000)] {
             assert!(key().open::<i32>(junk, "users").is_err());
         }
-        assert_eq!(key().open_optional::<i32>("", "users").unwrap(), None);
+        let first = PageRequest::new(0, String::new()).unwrap();
+        assert_eq!(key().begin(&first, "users").unwrap(), Position::newest());
+    }
+
+    #[test]
+    fn pages_follow_each_other_to_the_last() {
+        let rows = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        let at = |id: &String| Position { id: id.clone(), ..Position::newest() };
+        let mut request = PageRequest::new(2, String::new()).unwrap();
+        let page = key().page(&request, "users", rows(&["c", "b", "a"]), at).unwrap();
+        assert_eq!(page.items, ["c", "b"]);
+        request.token = page.next;
+        assert_eq!(key().begin(&request, "users").unwrap().id, "b");
+        let page = key().page(&request, "users", rows(&["a"]), at).unwrap();
+        assert_eq!((page.items.len(), page.next.as_str()), (1, ""));
     }
 
     #[test]

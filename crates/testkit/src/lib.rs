@@ -4,6 +4,7 @@
 //! process is: servers are started under a small guard that ends them also when the test was killed. Nothing here
 //! belongs into a product.
 
+mod both;
 mod child;
 mod forge;
 mod http;

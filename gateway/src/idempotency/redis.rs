@@ -3,10 +3,9 @@
 use async_trait::async_trait;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use mesh_error::Error;
-use redis::Script;
+use mesh_redis::{Link, Script};
 
 use super::{Begin, KEEP, LEASE, Store, Token};
-use crate::redis_link::{self, RedisLink};
 
 /// Takes a key or says what is known of it: {state, answer}.
 const BEGIN: &str = r"
@@ -36,15 +35,15 @@ return redis.call('DEL', KEYS[1])
 
 /// Keys in Redis.
 pub(crate) struct RedisStore {
-    link: RedisLink,
+    link: Link,
     begin: Script,
     finish: Script,
     release: Script,
 }
 
 impl RedisStore {
-    /// Connects when first used.
-    pub(crate) fn new(link: RedisLink) -> Self {
+    /// Over the link to Redis.
+    pub(crate) fn new(link: Link) -> Self {
         let [begin, finish, release] = [BEGIN, FINISH, RELEASE].map(Script::new);
         Self { link, begin, finish, release }
     }
@@ -64,8 +63,7 @@ impl Store for RedisStore {
         let token = Token::new_v4();
         let mut invocation = self.begin.prepare_invoke();
         invocation.key(name(slot)).arg(fingerprint.as_slice()).arg(token.to_string()).arg(millis(LEASE));
-        let (state, answer): (String, Vec<u8>) =
-            invocation.invoke_async(&mut self.link.connection()).await.map_err(redis_link::away)?;
+        let (state, answer): (String, Vec<u8>) = self.link.script("begin a write", &invocation).await?;
         Ok(match state.as_str() {
             "fresh" => Begin::Fresh(token),
             "done" => Begin::Done(answer),
@@ -77,16 +75,14 @@ impl Store for RedisStore {
     async fn finish(&self, slot: &[u8; 32], token: Token, sealed: Vec<u8>) -> Result<(), Error> {
         let mut invocation = self.finish.prepare_invoke();
         invocation.key(name(slot)).arg(token.to_string()).arg(sealed).arg(millis(KEEP));
-        let _kept: u64 =
-            invocation.invoke_async(&mut self.link.connection()).await.map_err(redis_link::away)?;
+        let _kept: u64 = self.link.script("finish a write", &invocation).await?;
         Ok(())
     }
 
     async fn release(&self, slot: &[u8; 32], token: Token) -> Result<(), Error> {
         let mut invocation = self.release.prepare_invoke();
         invocation.key(name(slot)).arg(token.to_string());
-        let _freed: u64 =
-            invocation.invoke_async(&mut self.link.connection()).await.map_err(redis_link::away)?;
+        let _freed: u64 = self.link.script("release a key", &invocation).await?;
         Ok(())
     }
 }

@@ -2,10 +2,9 @@
 
 use async_trait::async_trait;
 use mesh_error::Error;
-use redis::Script;
+use mesh_redis::{Link, Script};
 
 use super::{Buckets, Quota, Verdict, gcra};
-use crate::redis_link::{self, RedisLink};
 
 /// As `gcra::decide`. Doubles hold microseconds since 1970 exactly until the year 2255.
 const SCRIPT: &str = r"
@@ -23,13 +22,13 @@ return {1, math.floor((burst - (following - now)) / interval), following - now, 
 
 /// Buckets in Redis.
 pub(crate) struct RedisBuckets {
-    link: RedisLink,
+    link: Link,
     script: Script,
 }
 
 impl RedisBuckets {
-    /// Connects when first used.
-    pub(crate) fn new(link: RedisLink) -> Self {
+    /// Over the link to Redis.
+    pub(crate) fn new(link: Link) -> Self {
         Self { link, script: Script::new(SCRIPT) }
     }
 }
@@ -41,9 +40,8 @@ impl Buckets for RedisBuckets {
         let burst = interval.saturating_mul(u64::from(quota.limit()));
         let mut invocation = self.script.prepare_invoke();
         invocation.key(format!("quipu:rate:{key}")).arg(interval).arg(burst);
-        let mut connection = self.link.connection();
         let (allowed, remaining, reset, retry): (u64, u64, u64, u64) =
-            invocation.invoke_async(&mut connection).await.map_err(redis_link::away)?;
+            self.link.script("take from a bucket", &invocation).await?;
         Ok(gcra::verdict(allowed == 1, remaining, reset, retry))
     }
 }

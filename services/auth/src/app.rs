@@ -2,16 +2,15 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use mesh_client::{Mesh, MeshConfig};
 use mesh_config::{Reader, Reported, Secret};
 use mesh_error::{Error, Result};
 use mesh_identity::{Revocations, TokenVerifier, follow_revocations};
-use mesh_lifecycle::{Gate, Lifecycle};
+use mesh_lifecycle::Lifecycle;
 use mesh_proto::auth::v1::auth_service_server::AuthServiceServer;
 use mesh_server::{Admin, Application, Bound, Server};
-use mesh_store::Db;
+use mesh_store::{Db, Presence, outage};
 
 use crate::config::{AdminSeed, Config};
 use crate::error::AuthError;
@@ -27,8 +26,6 @@ use crate::upkeep::Upkeep;
 const WORKLOAD: &str = "auth";
 const REQUEST_BYTES: usize = 64 * 1024;
 const WATCH: &str = "/quipu.auth.v1.AuthService/WatchRevocations";
-/// Between two tries to reach a database that is not there yet.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// The service, bound and ready to run.
 pub struct App {
@@ -45,7 +42,7 @@ struct Start {
     parts: Parts,
     seed: AdminSeed,
     auth: Arc<OnceLock<Arc<Auth>>>,
-    gate: Gate,
+    database: Presence,
 }
 
 impl App {
@@ -56,10 +53,9 @@ impl App {
     ///
     /// Anything that waiting does not mend: a bad key, a port that is taken, a schema from the future.
     pub async fn build(config: Config, mesh: Mesh, lifecycle: Lifecycle) -> Result<Self> {
-        let gate = lifecycle.readiness().gate("auth database");
-        gate.close("not asked yet");
         let (parts, revocations) = open(&config, &lifecycle).await?;
-        let start = Start { parts, seed: config.admin, auth: Arc::default(), gate };
+        let database = Presence::new("auth database", parts.store.db(), lifecycle.readiness());
+        let start = Start { parts, seed: config.admin, auth: Arc::default(), database };
         let grpc = Grpc::new(Arc::clone(&start.auth), lifecycle.stop_token());
         let server = Server::new(WORKLOAD, &mesh, &lifecycle)
             .verifier(start.parts.verifier.clone())
@@ -68,9 +64,9 @@ impl App {
             .bind(config.listen.listen)
             .await?;
         let admin = Admin::bind(config.listen.admin_listen, &lifecycle, env!("CARGO_PKG_VERSION")).await?;
-        let initial_admin = match start.once().await {
-            Err(AuthError::Store(error)) if error.is_outage() && start.can_wait() => None,
-            prepared => prepared?,
+        let initial_admin = match start.database.try_start(start.once()).await {
+            Err(error) if outage(&error).is_some() && start.can_wait() => None,
+            started => started?,
         };
         Ok(Self { server, admin, start, revocations, lifecycle, initial_admin })
     }
@@ -104,16 +100,10 @@ impl App {
         let (feed, stop) = (Arc::clone(&start.parts.feed), lifecycle.stop_token());
         lifecycle.spawn("revocation feed", async move { feed.run(stop).await });
         lifecycle.spawn("own revocations", follow_revocations(revocations, lifecycle.stop_token()));
-        let store = start.parts.store.clone();
-        lifecycle.at_end("auth database", async move { store.close().await });
+        lifecycle.at_end("auth database", start.database.clone().close());
         let stop = lifecycle.stop_token();
         lifecycle.spawn_critical("upkeep", async move {
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                prepared = start.until_done() => prepared?,
-            }
-            start.upkeep().run(stop).await;
-            Ok::<(), Error>(())
+            start.database.attend(&stop, || start.once(), start.upkeep().run(stop.clone())).await
         });
         tokio::join!(server.serve(), admin.serve());
         Ok(())
@@ -154,22 +144,7 @@ impl Start {
         let initial_admin = auth.seed_admin(&self.seed).await?;
         // Nobody else sets it.
         let _already = self.auth.set(Arc::new(auth));
-        self.gate.open();
         Ok(initial_admin)
-    }
-
-    /// As long as the database is away, again and again.
-    async fn until_done(&self) -> Result<()> {
-        loop {
-            match self.once().await {
-                Err(AuthError::Store(error)) if error.is_outage() => {
-                    self.gate.close(error.to_string());
-                    tracing::warn!(error = Error::from(error).chain(), "waiting for the database");
-                }
-                prepared => return Ok(prepared.map(drop)?),
-            }
-            tokio::time::sleep(AGAIN).await;
-        }
     }
 
     /// A password that is made up must be shown by whoever builds the service, so it has to be made then.
@@ -183,7 +158,6 @@ impl Start {
             keys: Arc::clone(&self.parts.keys),
             clock: Arc::clone(&self.parts.clock),
             audit_life: self.parts.rules.audit_life,
-            gate: self.gate.clone(),
         }
     }
 }

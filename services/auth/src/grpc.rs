@@ -11,6 +11,7 @@ use mesh_error::Error;
 use mesh_proto::auth::v1 as pb;
 use mesh_proto::auth::v1::auth_service_server::AuthService;
 use mesh_server::{refuse, run_to_end};
+use mesh_store::page::PageRequest;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
@@ -152,7 +153,7 @@ impl AuthService for Grpc {
         let auth = self.auth()?;
         let caller = convert::caller(&request).map_err(refuse)?;
         let asked = request.into_inner();
-        let page = convert::page(asked.page_size, asked.page_token).map_err(refuse)?;
+        let page = PageRequest::new(asked.page_size, asked.page_token).map_err(refuse)?;
         let page = auth.list_sessions(&caller, &page).await;
         answer(page.map(|page| pb::ListSessionsResponse {
             sessions: page.items.into_iter().map(|session| convert::session(session, &caller)).collect(),
@@ -191,7 +192,7 @@ impl AuthService for Grpc {
         let auth = self.auth()?;
         let caller = convert::caller(&request).map_err(refuse)?;
         let asked = request.into_inner();
-        let page = convert::page(asked.page_size, asked.page_token).map_err(refuse)?;
+        let page = PageRequest::new(asked.page_size, asked.page_token).map_err(refuse)?;
         let page = auth.list_api_keys(&caller, &page).await;
         answer(page.map(|page| pb::ListApiKeysResponse {
             api_keys: page.items.into_iter().map(convert::api_key).collect(),
@@ -229,7 +230,7 @@ impl AuthService for Grpc {
         let auth = self.auth()?;
         let caller = convert::caller(&request).map_err(refuse)?;
         let asked = request.into_inner();
-        let page = convert::page(asked.page_size, asked.page_token).map_err(refuse)?;
+        let page = PageRequest::new(asked.page_size, asked.page_token).map_err(refuse)?;
         let page = auth.list_users(&caller, &page).await;
         answer(page.map(|page| pb::ListUsersResponse {
             users: page.items.into_iter().map(convert::user).collect(),

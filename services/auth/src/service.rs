@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Duration, Utc};
 use mesh_identity::{RevokedSubject, Scopes, TokenVerifier};
 use mesh_store::Tx;
-use mesh_store::page::{PageKey, PageSize};
+use mesh_store::page::PageKey;
 use mesh_telemetry::audit::Outcome;
 
 use crate::audit::{Actor, Entry};
@@ -31,7 +31,7 @@ use crate::metrics;
 use crate::ports::{Clock, Random};
 use crate::revocations::Feed;
 use crate::store::users::User;
-use crate::store::{self, Position, Store};
+use crate::store::{self, Store};
 use crate::tokens::{Grant, Tokens, derive};
 use turns::Turns;
 
@@ -106,21 +106,6 @@ pub(crate) struct TokenPair {
     pub(crate) expires_in: u32,
 }
 
-/// A page that was asked for.
-#[derive(Clone, Debug)]
-pub(crate) struct PageRequest {
-    pub(crate) size: PageSize,
-    pub(crate) token: String,
-}
-
-/// A page of a list.
-#[derive(Clone, Debug)]
-pub(crate) struct Page<T> {
-    pub(crate) items: Vec<T>,
-    /// Empty on the last page.
-    pub(crate) next: String,
-}
-
 /// For so long a repeated call to end something is known as such.
 const REPEAT: Duration = Duration::hours(1);
 /// Sources whose failures are remembered.
@@ -129,7 +114,7 @@ const SOURCES: usize = 50_000;
 impl Auth {
     /// Needs a database that is up to date.
     pub(crate) async fn open(parts: Parts) -> Result<Self> {
-        let root = parts.store.root_key(parts.random.as_ref()).await?;
+        let root = parts.store.db().root_key().await?;
         let tokens =
             Tokens::new(Arc::clone(&parts.keys), parts.random, parts.profile, parts.rules.access_life, &root);
         Ok(Self {
@@ -221,26 +206,6 @@ impl Auth {
 
     fn sources(&self) -> std::sync::MutexGuard<'_, SourceLimits> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Cuts rows down to a page and makes the token of the next.
-    fn page<T>(
-        &self,
-        request: &PageRequest,
-        context: &str,
-        rows: Vec<T>,
-        position: impl Fn(&T) -> Position,
-    ) -> Result<Page<T>> {
-        let (items, more) = request.size.cut(rows);
-        let next = match items.last() {
-            Some(last) if more => self.pages.seal(&position(last), context)?,
-            _ => String::new(),
-        };
-        Ok(Page { items, next })
-    }
-
-    fn position(&self, request: &PageRequest, context: &str) -> Result<Option<Position>> {
-        Ok(self.pages.open_optional(&request.token, context)?)
     }
 
     /// What a session of this user may do.

@@ -12,12 +12,8 @@ pub(crate) mod sources;
 mod sweep;
 pub(crate) mod users;
 
-use chrono::{DateTime, Utc};
-use mesh_store::{Db, StoreError, Tx, execute, on};
-use serde::{Deserialize, Serialize};
+use mesh_store::{Db, StoreError, Tx, on};
 use sqlx::migrate::Migrator;
-
-use crate::ports::Random;
 
 pub(crate) use sweep::Limits;
 
@@ -33,26 +29,15 @@ pub(crate) struct Store {
     db: Db,
 }
 
-/// A place in a list that is ordered by age, newest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Position {
-    pub(crate) created_at: DateTime<Utc>,
-    pub(crate) id: String,
-}
-
-impl Position {
-    /// Before everything: where the first page begins.
-    fn newest() -> Self {
-        // 9999-01-01, which both databases and their texts still order rightly.
-        let far = DateTime::from_timestamp(253_370_764_800, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        Self { created_at: far, id: String::new() }
-    }
-}
-
 impl Store {
     /// Over an open database.
     pub(crate) fn new(db: Db) -> Self {
         Self { db }
+    }
+
+    /// The database itself.
+    pub(crate) fn db(&self) -> &Db {
+        &self.db
     }
 
     /// Brings the schema up to date.
@@ -63,33 +48,6 @@ impl Store {
     /// Begins a change.
     pub(crate) async fn begin(&self) -> Result<Tx> {
         self.db.begin().await
-    }
-
-    /// Whether the database answers.
-    pub(crate) async fn ping(&self) -> Result<()> {
-        self.db.ping().await
-    }
-
-    /// Closes the connections.
-    pub(crate) async fn close(&self) {
-        self.db.close().await;
-    }
-
-    /// The root key of this database: 32 random bytes that whoever comes first makes, once.
-    pub(crate) async fn root_key(&self, random: &dyn Random) -> Result<Vec<u8>> {
-        let mut fresh = [0; 32];
-        random.fill(&mut fresh);
-        execute!(
-            self.db.write(),
-            "INSERT secrets",
-            sqlx::query(
-                "INSERT INTO secrets (name, value) VALUES ('root', $1) ON CONFLICT (name) DO NOTHING"
-            )
-            .bind(fresh.as_slice())
-        )?;
-        on!(self.db.write(), "SELECT secrets", |e| {
-            sqlx::query_scalar("SELECT value FROM secrets WHERE name = 'root'").fetch_one(e).await
-        })
     }
 }
 

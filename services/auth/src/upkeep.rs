@@ -1,10 +1,9 @@
-//! What has to be done now and then: look after the database's answer, the signing keys, and what has expired.
+//! What has to be done now and then: look after the signing keys and what has expired.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_error::Error;
-use mesh_lifecycle::Gate;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -15,8 +14,6 @@ use crate::metrics;
 use crate::ports::Clock;
 use crate::store::{Limits, Store};
 
-/// Of the database's answer, which readiness hangs on.
-const PING: Duration = Duration::from_secs(2);
 /// Of the signing keys: a key that is replaced in haste counts soon.
 const KEYS: Duration = Duration::from_secs(2);
 /// Of expired rows.
@@ -32,13 +29,12 @@ pub(crate) struct Upkeep {
     pub(crate) keys: Arc<KeyRing>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) audit_life: chrono::Duration,
-    pub(crate) gate: Gate,
 }
 
 impl Upkeep {
     /// Goes on until told to stop.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let [mut ping, mut keys, mut sweep] = [PING, KEYS, SWEEP].map(|every| {
+        let [mut keys, mut sweep] = [KEYS, SWEEP].map(|every| {
             let mut ticks = tokio::time::interval(every);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             ticks
@@ -46,7 +42,6 @@ impl Upkeep {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = ping.tick() => self.gate.set(&self.store.ping().await),
                 _ = keys.tick() => self.tend_keys(),
                 _ = sweep.tick() => self.try_sweep().await,
             }

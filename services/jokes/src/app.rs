@@ -2,18 +2,18 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use mesh_client::auth::token_verifier;
 use mesh_client::{Mesh, MeshConfig};
 use mesh_config::{Reader, Reported};
-use mesh_error::{Error, Result};
-use mesh_lifecycle::{Gate, Lifecycle};
+use mesh_error::Result;
+use mesh_lifecycle::Lifecycle;
 use mesh_proto::jokes::v1::joke_service_server::JokeServiceServer;
 use mesh_proto::sentiment::v1::sentiment_service_client::SentimentServiceClient;
 use mesh_server::{Admin, Application, Bound, Server};
-use mesh_store::Db;
+use mesh_store::{Db, Presence, outage};
 use mesh_telemetry::Sink;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::error::JokesError;
@@ -29,8 +29,6 @@ use crate::upkeep::Upkeep;
 const WORKLOAD: &str = "jokes";
 /// A conversation of 16,000 characters beyond the basic plane, and its framing.
 const REQUEST_BYTES: usize = 96 * 1024;
-/// Between two tries to reach a database that is not there yet.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// The service, bound and ready to run.
 pub struct App {
@@ -47,7 +45,7 @@ struct Start {
     /// Taken by the first start that succeeds.
     parts: Mutex<Option<Parts>>,
     jokes: Arc<OnceLock<Arc<Jokes>>>,
-    gate: Gate,
+    database: Presence,
     scores: Option<Scores>,
 }
 
@@ -58,8 +56,6 @@ impl App {
     /// # Errors
     /// Anything that waiting does not mend: a port that is taken, a schema from the future.
     pub async fn build(config: Config, mesh: Mesh, lifecycle: Lifecycle) -> Result<Self> {
-        let gate = lifecycle.readiness().gate("jokes database");
-        gate.close("not asked yet");
         let store = Store::new(Db::connect(&config.store).await?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let verifier = token_verifier(&mesh, config.profile.clone(), &lifecycle)?;
@@ -80,8 +76,9 @@ impl App {
             opik,
             with_comments: config.observed.captures,
         });
-        let start =
-            Start { scores, store, clock, parts: Mutex::new(Some(parts)), jokes: Arc::default(), gate };
+        let database = Presence::new("jokes database", store.db(), lifecycle.readiness());
+        let (parts, jokes) = (Mutex::new(Some(parts)), Arc::default());
+        let start = Start { store, clock, parts, jokes, database, scores };
         let service = JokeServiceServer::new(Grpc::new(Arc::clone(&start.jokes)));
         let server = Server::new(WORKLOAD, &mesh, &lifecycle)
             .verifier(verifier)
@@ -89,9 +86,9 @@ impl App {
             .bind(config.listen.listen)
             .await?;
         let admin = Admin::bind(config.listen.admin_listen, &lifecycle, Self::VERSION).await?;
-        match start.once().await {
-            Err(JokesError::Store(error)) if error.is_outage() => {}
-            prepared => prepared?,
+        match start.database.try_start(start.once()).await {
+            Err(error) if outage(&error).is_some() => {}
+            started => started?,
         }
         Ok(Self { server, admin, start, lifecycle })
     }
@@ -113,23 +110,16 @@ impl App {
     /// # Errors
     /// None of its own; a database that turns out to be unusable ends the process as a failure.
     pub async fn run(self) -> Result<()> {
-        let Self { server, admin, start, lifecycle } = self;
-        let store = start.store.clone();
-        lifecycle.at_end("jokes database", async move { store.close().await });
+        let Self { server, admin, mut start, lifecycle } = self;
+        let scores = start.scores.take();
+        lifecycle.at_end("jokes database", start.database.clone().close());
         let stop = lifecycle.stop_token();
+        let upkeep = Upkeep { store: start.store.clone(), clock: Arc::clone(&start.clock) };
         lifecycle.spawn_critical("upkeep", async move {
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                prepared = start.until_done() => prepared?,
-            }
-            let Start { store, clock, gate, scores, .. } = start;
-            let scores = async {
-                if let Some(scores) = scores {
-                    scores.run(stop.clone()).await;
-                }
+            let work = async {
+                tokio::join!(upkeep.run(stop.clone()), tell(scores, stop.clone()));
             };
-            tokio::join!(Upkeep { store, clock, gate }.run(stop.clone()), scores);
-            Ok::<(), Error>(())
+            start.database.attend(&stop, || start.once(), work).await
         });
         tokio::join!(server.serve(), admin.serve());
         Ok(())
@@ -161,6 +151,13 @@ impl Application for App {
     }
 }
 
+/// Tells ratings, where there is somebody to tell them to.
+async fn tell(scores: Option<Scores>, stop: CancellationToken) {
+    if let Some(scores) = scores {
+        scores.run(stop).await;
+    }
+}
+
 impl Start {
     /// Brings the database up to date and puts the service in its place. Doing it again does no harm.
     async fn once(&self) -> std::result::Result<(), JokesError> {
@@ -168,27 +165,12 @@ impl Start {
             return Ok(());
         }
         self.store.migrate().await?;
-        let root = self.store.root_key().await?;
+        let root = self.store.db().root_key().await?;
         let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(parts) = parts {
             // Nobody else sets it.
             let _already = self.jokes.set(Arc::new(Jokes::new(parts, &root)));
         }
-        self.gate.open();
         Ok(())
-    }
-
-    /// As long as the database is away, again and again.
-    async fn until_done(&self) -> Result<()> {
-        loop {
-            match self.once().await {
-                Err(JokesError::Store(error)) if error.is_outage() => {
-                    self.gate.close(error.to_string());
-                    tracing::warn!(error = Error::from(error).chain(), "waiting for the database");
-                }
-                prepared => return Ok(prepared?),
-            }
-            tokio::time::sleep(AGAIN).await;
-        }
     }
 }

@@ -9,9 +9,8 @@ use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mesh_config::Secret;
-use mesh_error::{BoxError, Error, chain};
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{AsyncCommands, Client};
+use mesh_error::Error;
+use mesh_redis::{Cmd, Link};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{JokeRequest, Told};
@@ -19,8 +18,8 @@ use crate::metrics;
 
 /// Jokes that are kept in process; some hundred bytes each.
 const CAPACITY: u64 = 10_000;
-/// Redis answers in well under a millisecond; what takes longer than this is away.
-const RESPONSE: Duration = Duration::from_millis(100);
+/// Redis answers in well under a millisecond; a joke does not wait longer than this for it.
+const REDIS_LIMIT: Duration = Duration::from_millis(100);
 
 /// How the cache is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,9 +46,12 @@ pub(crate) struct Cached {
 /// Where jokes are kept.
 #[async_trait]
 trait Keep: Send + Sync {
-    async fn get(&self, key: &str) -> Result<Option<String>, BoxError>;
-    async fn put(&self, key: &str, value: String) -> Result<(), BoxError>;
+    async fn get(&self, key: &str) -> Result<Option<String>, Error>;
+    async fn put(&self, key: &str, value: String) -> Result<(), Error>;
 }
+
+/// What a joke is kept under; nothing when the cache is off.
+pub(crate) struct Key(Option<String>);
 
 /// The cache.
 pub(crate) struct Cache {
@@ -66,80 +68,74 @@ impl Cache {
 
     /// In Redis, which need not be there yet.
     pub(crate) fn in_redis(mode: Mode, life: Duration, url: &Secret) -> Result<Self, Error> {
-        let client = Client::open(url.expose()).map_err(Error::internal)?;
-        let config = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(RESPONSE))
-            .set_connection_timeout(Some(RESPONSE))
-            .set_number_of_retries(1);
-        let link = ConnectionManager::new_lazy_with_config(client, config).map_err(Error::internal)?;
+        let link = Link::new(url, REDIS_LIMIT)?;
         Ok(Self { mode, keep: Box::new(InRedis { link, life: life.as_secs().max(1) }) })
     }
 
+    /// The key of a wish: whose it is, what it is, of which model, and under which guards. Nothing of it can be read from the key.
+    pub(crate) fn key(&self, user_id: &str, model: &str, request: &JokeRequest, guards: &str) -> Key {
+        let name = || {
+            let wish = (user_id, model, guards, request.topic.as_str(), &request.params);
+            // Parameters are plain data: they always have a JSON form.
+            let wish = serde_json::to_vec(&wish).unwrap_or_default();
+            let hash = digest::digest(&digest::SHA256, &wish);
+            format!("quipu:jokes:v1:{}", URL_SAFE_NO_PAD.encode(hash))
+        };
+        Key((self.mode != Mode::Off).then(name))
+    }
+
     /// A joke that was made for the same user and wish, under the same guards.
-    pub(crate) async fn get(&self, key: &str) -> Option<Cached> {
-        if !matches!(self.mode, Mode::On | Mode::ReadOnly) {
-            return None;
-        }
-        let found = self.keep.get(key).await.inspect_err(|e| failed("read", e.as_ref())).ok()?;
+    pub(crate) async fn get(&self, key: &Key) -> Option<Cached> {
+        let key = key.0.as_deref().filter(|_| matches!(self.mode, Mode::On | Mode::ReadOnly))?;
+        let found = self.keep.get(key).await.inspect_err(|error| failed("read", error)).ok()?;
         let cached = found.and_then(|text| serde_json::from_str(&text).ok());
         metrics::cache(if cached.is_some() { "hit" } else { "miss" });
         cached
     }
 
     /// Keeps a joke.
-    pub(crate) async fn put(&self, key: &str, cached: &Cached) {
-        if !matches!(self.mode, Mode::On | Mode::WriteOnly) {
-            return;
-        }
-        let Ok(text) = serde_json::to_string(cached) else { return };
+    pub(crate) async fn put(&self, key: &Key, cached: &Cached) {
+        let key = key.0.as_deref().filter(|_| matches!(self.mode, Mode::On | Mode::WriteOnly));
+        let (Some(key), Ok(text)) = (key, serde_json::to_string(cached)) else { return };
         if let Err(error) = self.keep.put(key, text).await {
-            failed("written", error.as_ref());
+            failed("written", &error);
         }
     }
 }
 
-fn failed(what: &str, error: &(dyn std::error::Error + 'static)) {
+fn failed(what: &str, error: &Error) {
     metrics::cache("error");
-    tracing::warn!(error = chain(error), "the cache is not {what}");
-}
-
-/// The key of a wish: whose it is, what it is, of which model, and under which guards. Nothing of it can be read from the key.
-pub(crate) fn key(user_id: &str, model: &str, request: &JokeRequest, guards: &str) -> String {
-    let wish = (user_id, model, guards, request.topic.as_str(), &request.params);
-    // Parameters are plain data: they always have a JSON form.
-    let wish = serde_json::to_vec(&wish).unwrap_or_default();
-    let hash = digest::digest(&digest::SHA256, &wish);
-    format!("quipu:jokes:v1:{}", URL_SAFE_NO_PAD.encode(hash))
+    tracing::warn!(error = error.chain(), "the cache is not {what}");
 }
 
 struct InProcess(moka::future::Cache<String, String>);
 
 #[async_trait]
 impl Keep for InProcess {
-    async fn get(&self, key: &str) -> Result<Option<String>, BoxError> {
+    async fn get(&self, key: &str) -> Result<Option<String>, Error> {
         Ok(self.0.get(key).await)
     }
 
-    async fn put(&self, key: &str, value: String) -> Result<(), BoxError> {
+    async fn put(&self, key: &str, value: String) -> Result<(), Error> {
         self.0.insert(key.to_owned(), value).await;
         Ok(())
     }
 }
 
 struct InRedis {
-    link: ConnectionManager,
+    link: Link,
     /// In seconds.
     life: u64,
 }
 
 #[async_trait]
 impl Keep for InRedis {
-    async fn get(&self, key: &str) -> Result<Option<String>, BoxError> {
-        Ok(self.link.clone().get(key).await?)
+    async fn get(&self, key: &str) -> Result<Option<String>, Error> {
+        self.link.command("GET", &Cmd::get(key)).await
     }
 
-    async fn put(&self, key: &str, value: String) -> Result<(), BoxError> {
-        Ok(self.link.clone().set_ex(key, value, self.life).await?)
+    async fn put(&self, key: &str, value: String) -> Result<(), Error> {
+        self.link.command("SETEX", &Cmd::set_ex(key, value, self.life)).await
     }
 }
 
@@ -169,50 +165,4 @@ impl fmt::Display for Mode {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::{Params, Topic};
-
-    fn cached() -> Cached {
-        let told = Told { setup: "a".to_owned(), punchline: "b".to_owned() };
-        Cached { told, model: "puns".to_owned(), provider: "quipu".to_owned() }
-    }
-
-    fn wish(topic: &str) -> JokeRequest {
-        JokeRequest { topic: Topic::parse(topic).unwrap(), params: Params::default() }
-    }
-
-    #[tokio::test]
-    async fn a_mode_says_what_is_done() {
-        for (mode, reads, writes) in [
-            (Mode::Off, false, false),
-            (Mode::On, true, true),
-            (Mode::ReadOnly, true, false),
-            (Mode::WriteOnly, false, true),
-        ] {
-            assert_eq!(mode.to_string().parse::<Mode>().unwrap(), mode);
-            let cache = Cache::in_process(mode, Duration::from_secs(60));
-            cache.put("k", &cached()).await;
-            assert_eq!(cache.keep.get("k").await.unwrap().is_some(), writes, "{mode}");
-            cache.keep.put("k", serde_json::to_string(&cached()).unwrap()).await.unwrap();
-            assert_eq!(cache.get("k").await.is_some(), reads, "{mode}");
-        }
-    }
-
-    #[test]
-    fn a_key_tells_users_wishes_models_and_guards_apart() {
-        let seeded = JokeRequest { params: Params { seed: Some(1), ..Params::default() }, ..wish("cats") };
-        let keys = [
-            key("u1", "m", &wish("cats"), "g"),
-            key("u2", "m", &wish("cats"), "g"),
-            key("u1", "n", &wish("cats"), "g"),
-            key("u1", "m", &wish("dogs"), "g"),
-            key("u1", "m", &wish("cats"), "h"),
-            key("u1", "m", &seeded, "g"),
-        ];
-        let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
-        assert_eq!(distinct.len(), keys.len());
-        assert!(keys.iter().all(|key| !key.contains("cats")));
-        assert_eq!(key("u1", "m", &wish(" cats "), "g"), keys[0]);
-    }
-}
+mod tests;

@@ -150,8 +150,8 @@ impl CacheConfig {
             "cache of jokes: off, on, read_only or write_only",
         );
         let life = span(reader, "QUIPU_JOKES_CACHE_LIFE", CACHE_LIFE, "how long a joke is kept in the cache");
-        let redis = reader
-            .secret("QUIPU_REDIS_URL", "Redis, where all replicas keep the cache [default: in process]");
+        let help = "Redis, where all replicas keep the cache [default: in process]";
+        let redis = mesh_redis::read_url(reader, help);
         Ok(Self { mode: mode?, life: life?, redis: redis? })
     }
 

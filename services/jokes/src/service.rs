@@ -24,7 +24,7 @@ use crate::models::Models;
 use crate::ports::{Clock, Feelings};
 use crate::store::Store;
 
-pub(crate) use jokes::{Figure, JokeList, ListWish};
+pub(crate) use jokes::{Figure, ListWish};
 pub(crate) use make::{Events, Order};
 
 /// The service.

@@ -1,10 +1,9 @@
-//! What has to be done now and then: look after the database's answer, and forget what the ledger need not know any more.
+//! What has to be done now and then: forget what the ledger need not know any more.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_error::Error;
-use mesh_lifecycle::Gate;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -12,8 +11,6 @@ use crate::budget::Period;
 use crate::ports::Clock;
 use crate::store::Store;
 
-/// Of the database's answer, which readiness hangs on.
-const PING: Duration = Duration::from_secs(2);
 /// Of old periods.
 const SWEEP: Duration = Duration::from_secs(600);
 /// Rows of one statement, so that a backlog does not keep the database busy.
@@ -25,23 +22,15 @@ const LIFE: chrono::Duration = chrono::Duration::days(400);
 pub(crate) struct Upkeep {
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) gate: Gate,
 }
 
 impl Upkeep {
     /// Goes on until told to stop.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let [mut ping, mut sweep] = [PING, SWEEP].map(|every| {
-            let mut ticks = tokio::time::interval(every);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            ticks
-        });
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                _ = ping.tick() => self.gate.set(&self.store.ping().await),
-                _ = sweep.tick() => self.sweep().await,
-            }
+        let mut ticks = tokio::time::interval(SWEEP);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            self.sweep().await;
         }
     }
 

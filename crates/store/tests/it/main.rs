@@ -3,4 +3,6 @@
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]
+mod presence;
+#[cfg(test)]
 mod sqlite;

@@ -116,3 +116,13 @@ async fn an_abandoned_transaction_is_rolled_back_and_frees_the_writer() {
     insert(&fixture.db, "kept").await.unwrap();
     assert_eq!(count(&fixture.db).await, 1);
 }
+
+#[tokio::test]
+async fn the_root_key_is_made_once() {
+    let Fixture { db, folder: _folder } = open().await;
+    let table = "CREATE TABLE secrets (name TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT";
+    on!(db.write(), "CREATE TABLE secrets", |e| sqlx::query(table).execute(e).await.map(|_| ())).unwrap();
+    let key = db.root_key().await.unwrap();
+    assert_eq!((key.len(), db.root_key().await.unwrap()), (32, key.clone()));
+    assert_ne!(key, [0; 32]);
+}

@@ -7,13 +7,12 @@ use mesh_config::Secret;
 use mesh_error::{Error, Result, Violations};
 use mesh_identity::{RevocationEvent, RevokedSubject, Scopes};
 use mesh_proto::auth::v1 as pb;
-use mesh_store::page::PageSize;
 use prost_types::Timestamp;
 use tonic::Request;
 
 use crate::audit::Actor;
 use crate::domain::{Client, Email, Password, Roles, api_key, base62, refresh, text};
-use crate::service::{Caller, Changes, Exchanged, NewAccount, NewKey, PageRequest, TokenPair};
+use crate::service::{Caller, Changes, Exchanged, NewAccount, NewKey, TokenPair};
 use crate::store::api_keys::ApiKey;
 use crate::store::sessions::Session;
 use crate::store::users::User;
@@ -134,10 +133,6 @@ pub(super) fn id(id: String, what: &'static str) -> Result<String> {
 /// Whether it could be one of ours.
 pub(super) fn is_id(id: &str) -> bool {
     base62::is_valid(id, base62::length(refresh::ID_BYTES))
-}
-
-pub(super) fn page(size: i32, token: String) -> Result<PageRequest> {
-    Ok(PageRequest { size: PageSize::new(size)?, token })
 }
 
 pub(super) fn cursor(cursor: i64) -> Result<i64> {

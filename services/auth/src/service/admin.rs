@@ -2,9 +2,10 @@
 
 use chrono::DateTime;
 use mesh_identity::RevokedSubject;
+use mesh_store::page::{Page, PageRequest};
 use mesh_store::retry;
 
-use super::{Auth, Caller, Page, PageRequest};
+use super::{Auth, Caller};
 use crate::domain::Roles;
 use crate::error::{AuthError, Result};
 use crate::metrics;
@@ -35,9 +36,9 @@ impl Auth {
     /// Accounts, newest first.
     pub(crate) async fn list_users(&self, caller: &Caller, request: &PageRequest) -> Result<Page<User>> {
         let context = format!("users for {}", caller.user_id);
-        let after = self.position(request, &context)?;
-        let rows = self.store.users(after.as_ref(), request.size.limit()).await?;
-        self.page(request, &context, rows, User::position)
+        let after = self.pages.begin(request, &context)?;
+        let rows = self.store.users(&after, request.size.limit()).await?;
+        Ok(self.pages.page(request, &context, rows, User::position)?)
     }
 
     /// One account.

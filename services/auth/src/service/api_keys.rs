@@ -3,10 +3,11 @@
 use aws_lc_rs::constant_time;
 use chrono::{DateTime, Duration, DurationRound, Utc};
 use mesh_identity::{RevokedSubject, Scopes};
+use mesh_store::page::{Page, PageRequest};
 use mesh_store::{Tx, retry};
 use mesh_telemetry::audit::Outcome;
 
-use super::{Auth, Caller, Page, PageRequest};
+use super::{Auth, Caller};
 use crate::audit::{Actor, Entry};
 use crate::domain::api_key::{self, MOST_KEYS};
 use crate::error::{AuthError, Result};
@@ -97,9 +98,9 @@ impl Auth {
     /// The caller's keys, newest first.
     pub(crate) async fn list_api_keys(&self, caller: &Caller, request: &PageRequest) -> Result<Page<ApiKey>> {
         let context = format!("api keys of {}", caller.user_id);
-        let after = self.position(request, &context)?;
-        let rows = self.store.api_keys(&caller.user_id, after.as_ref(), request.size.limit()).await?;
-        self.page(request, &context, rows, ApiKey::position)
+        let after = self.pages.begin(request, &context)?;
+        let rows = self.store.api_keys(&caller.user_id, &after, request.size.limit()).await?;
+        Ok(self.pages.page(request, &context, rows, ApiKey::position)?)
     }
 
     /// Ends one of the caller's keys, and the tokens that were made with it; again is no error.

@@ -1,8 +1,9 @@
 //! A user's own account and sessions.
 
 use mesh_identity::RevokedSubject;
+use mesh_store::page::{Page, PageRequest};
 
-use super::{Auth, Caller, Page, PageRequest};
+use super::{Auth, Caller};
 use crate::error::{AuthError, Result};
 use crate::metrics;
 use crate::store::sessions::{self, Session};
@@ -22,10 +23,10 @@ impl Auth {
         request: &PageRequest,
     ) -> Result<Page<Session>> {
         let context = format!("sessions of {}", caller.user_id);
-        let after = self.position(request, &context)?;
+        let after = self.pages.begin(request, &context)?;
         let now = self.clock.now();
-        let rows = self.store.sessions(&caller.user_id, now, after.as_ref(), request.size.limit()).await?;
-        self.page(request, &context, rows, Session::position)
+        let rows = self.store.sessions(&caller.user_id, now, &after, request.size.limit()).await?;
+        Ok(self.pages.page(request, &context, rows, Session::position)?)
     }
 
     /// Ends one of the caller's sessions; again is no error.

@@ -4,10 +4,11 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use mesh_identity::Scopes;
+use mesh_store::page::Position;
 use mesh_store::{Tx, execute, on};
 use sqlx::FromRow;
 
-use super::{Position, Result, Store};
+use super::{Result, Store};
 
 /// An API key.
 #[derive(Clone, FromRow)]
@@ -60,14 +61,7 @@ impl Store {
     }
 
     /// A page of a user's keys, newest first.
-    pub(crate) async fn api_keys(
-        &self,
-        user_id: &str,
-        after: Option<&Position>,
-        limit: i64,
-    ) -> Result<Vec<ApiKey>> {
-        let newest = Position::newest();
-        let after = after.unwrap_or(&newest);
+    pub(crate) async fn api_keys(&self, user_id: &str, after: &Position, limit: i64) -> Result<Vec<ApiKey>> {
         on!(self.db.read(), "SELECT api_keys", |e| {
             sqlx::query_as(select_key!(
                 "WHERE user_id = $1 AND (created_at, id) < ($2, $3)

@@ -3,10 +3,11 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use mesh_store::page::Position;
 use mesh_store::{Tx, execute, on};
 use sqlx::FromRow;
 
-use super::{Position, Result, Store};
+use super::{Result, Store};
 use crate::domain::refresh::Chain;
 
 /// A session.
@@ -85,11 +86,9 @@ impl Store {
         &self,
         user_id: &str,
         now: DateTime<Utc>,
-        after: Option<&Position>,
+        after: &Position,
         limit: i64,
     ) -> Result<Vec<Session>> {
-        let newest = Position::newest();
-        let after = after.unwrap_or(&newest);
         on!(self.db.read(), "SELECT sessions", |e| {
             sqlx::query_as(select_session!(
                 "WHERE user_id = $1 AND expires_at > $2 AND (created_at, id) < ($3, $4)

@@ -3,10 +3,11 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use mesh_store::page::Position;
 use mesh_store::{Tx, execute, on};
 use sqlx::FromRow;
 
-use super::{Position, Result, Store, take_turn};
+use super::{Result, Store, take_turn};
 use crate::domain::{Email, Roles};
 
 /// An account.
@@ -64,9 +65,7 @@ impl Store {
     }
 
     /// A page of accounts, newest first.
-    pub(crate) async fn users(&self, after: Option<&Position>, limit: i64) -> Result<Vec<User>> {
-        let newest = Position::newest();
-        let after = after.unwrap_or(&newest);
+    pub(crate) async fn users(&self, after: &Position, limit: i64) -> Result<Vec<User>> {
         on!(self.db.read(), "SELECT users", |e| {
             sqlx::query_as(select_user!(
                 "WHERE (created_at, id) < ($1, $2) ORDER BY created_at DESC, id DESC LIMIT $3"

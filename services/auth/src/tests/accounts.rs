@@ -1,6 +1,7 @@
 //! Registration, the own account, the first administrator.
 
 use mesh_config::Secret;
+use mesh_testkit::on_both;
 
 use super::support::{Fixture, HOME, PASSWORD, account, at};
 use crate::config::AdminSeed;

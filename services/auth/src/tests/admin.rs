@@ -1,6 +1,7 @@
 //! What administrators may do, and what not even they may.
 
 use chrono::Duration;
+use mesh_testkit::on_both;
 
 use super::support::{Fixture, HOME, at, issued_at};
 use crate::domain::Roles;

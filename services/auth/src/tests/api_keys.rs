@@ -2,6 +2,7 @@
 
 use chrono::{Duration, SubsecRound};
 use mesh_identity::Scopes;
+use mesh_testkit::on_both;
 
 use super::support::{Fixture, HOME, account, at, first_page, issued_at};
 use crate::domain::refresh;

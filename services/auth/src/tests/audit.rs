@@ -1,6 +1,7 @@
 //! The audit trail.
 
 use mesh_store::on;
+use mesh_testkit::on_both;
 
 use super::support::{Fixture, HOME, PASSWORD, at};
 use crate::domain::{Password, Roles};

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use mesh_store::page::PageRequest;
+use mesh_testkit::on_both;
+
 use super::support::{Fixture, HOME, first_page};
 use crate::error::AuthError;
-use crate::service::PageRequest;
 
 on_both!(
     pages_hold_everything_once_newest_first,

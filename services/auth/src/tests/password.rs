@@ -1,5 +1,7 @@
 //! Change of a password.
 
+use mesh_testkit::on_both;
+
 use super::support::{Fixture, HOME, PASSWORD};
 use crate::domain::Password;
 use crate::error::{AuthError, Result};

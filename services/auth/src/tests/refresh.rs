@@ -4,6 +4,7 @@ use chrono::Duration;
 use futures::StreamExt;
 use mesh_config::Secret;
 use mesh_identity::{RevocationEvent, Revocations, SigningKey};
+use mesh_testkit::on_both;
 
 use super::support::{Fixture, HOME, at, hashing};
 use crate::config::KeyStore;

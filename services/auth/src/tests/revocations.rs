@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use mesh_identity::{RevocationEvent, RevokedSubject};
+use mesh_testkit::on_both;
 use tokio_util::sync::CancellationToken;
 
 use super::support::{Fixture, HOME, at};

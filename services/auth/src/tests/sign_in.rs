@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mesh_error::Error;
+use mesh_testkit::on_both;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use super::support::{ELSEWHERE, Fixture, HOME, PASSWORD, account, at, first_page, hashing};

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use chrono::{DateTime, Duration, Utc};
 use mesh_config::Secret;
 use mesh_identity::{Claims, Profile, Revocations, SigningKey, TokenVerifier};
-use mesh_store::page::PageSize;
+use mesh_store::page::PageRequest;
 use mesh_store::{Db, StoreConfig};
 use mesh_testkit::{Postgres, SqliteFile};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ use crate::hashing::{HashPool, HashSettings};
 use crate::keys::KeyRing;
 use crate::ports::{Clock, SystemRandom};
 use crate::revocations::{Feed, OwnFeed};
-use crate::service::{Auth, Caller, NewAccount, PageRequest, Parts, TokenPair};
+use crate::service::{Auth, Caller, NewAccount, Parts, TokenPair};
 use crate::store::Store;
 use crate::store::users::User;
 
@@ -236,7 +236,7 @@ pub(crate) fn account(name: &str) -> NewAccount {
 
 /// The first page of a size.
 pub(crate) fn first_page(size: i32) -> PageRequest {
-    PageRequest { size: PageSize::new(size).unwrap(), token: String::new() }
+    PageRequest::new(size, String::new()).unwrap()
 }
 
 /// The claim `iat` of a token, unchecked.

@@ -1,6 +1,7 @@
 //! Guessing is slowed down, the owner is not.
 
 use chrono::Duration;
+use mesh_testkit::on_both;
 
 use super::support::{ELSEWHERE, Fixture, HOME, at};
 use crate::error::AuthError;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::Duration;
-use mesh_lifecycle::{Drain, Lifecycle};
+use mesh_testkit::on_both;
 
 use super::support::{ELSEWHERE, Fixture, HOME, at};
 use crate::upkeep::Upkeep;
@@ -11,17 +11,11 @@ use crate::upkeep::Upkeep;
 on_both!(what_expired_is_swept_and_nothing_else, a_backlog_larger_than_a_batch_goes_too);
 
 fn upkeep(fixture: &Fixture) -> Upkeep {
-    let lifecycle = Lifecycle::new(Drain {
-        endpoints: std::time::Duration::ZERO,
-        in_flight: std::time::Duration::from_secs(1),
-        flush: std::time::Duration::from_secs(1),
-    });
     Upkeep {
         store: fixture.parts.store.clone(),
         keys: Arc::clone(&fixture.parts.keys),
         clock: Arc::clone(&fixture.parts.clock),
         audit_life: fixture.parts.rules.audit_life,
-        gate: lifecycle.readiness().gate("test"),
     }
 }
 

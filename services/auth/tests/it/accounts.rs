@@ -2,6 +2,7 @@
 
 use mesh_error::Error;
 use mesh_proto::auth::v1 as pb;
+use mesh_testkit::on_both;
 use tonic::Code;
 
 use crate::support::{ADMIN, Fixture, PASSWORD, home, reason, until};

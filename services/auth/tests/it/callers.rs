@@ -1,6 +1,7 @@
 //! Who may call: the policy, and the tokens of this very service.
 
 use mesh_proto::auth::v1 as pb;
+use mesh_testkit::on_both;
 use tonic::Code;
 
 use crate::support::{Fixture, PASSWORD, home};

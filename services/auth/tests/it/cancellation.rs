@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mesh_store::Db;
+use mesh_testkit::on_both;
 
 use crate::support::{Fixture, until};
 

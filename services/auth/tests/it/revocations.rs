@@ -9,6 +9,7 @@ use mesh_client::auth::{RemoteAuth, token_verifier};
 use mesh_error::BoxError;
 use mesh_identity::{Profile, RevocationEvent, RevocationSource, RevokedSubject};
 use mesh_proto::auth::v1 as pb;
+use mesh_testkit::on_both;
 use tonic::Code;
 
 use crate::support::{Fixture, PATIENCE, until};

@@ -44,6 +44,7 @@ fn each_bad_value_is_named() {
         ("QUIPU_JOKES_CACHE", "maybe"),
         ("QUIPU_JOKES_CACHE_LIFE", "0"),
         ("QUIPU_JOKES_CHAT_TOKENS", "1"),
+        ("QUIPU_REDIS_URL", "http://redis"),
         ("QUIPU_JOKES_BUDGET_USER_DAY", "calls=many"),
         ("QUIPU_JOKES_PRICES", "puns=cheap"),
         ("QUIPU_JOKES_PRICES", "unknown=1/1"),

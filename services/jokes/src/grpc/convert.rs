@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use mesh_error::{Error, Result, Violations};
 use mesh_proto::jokes::v1 as pb;
-use mesh_store::page::PageSize;
+use mesh_store::page::{Page, PageRequest};
 use prost_types::Timestamp;
 use tonic::Request;
 
@@ -12,7 +12,7 @@ use crate::domain::{
 };
 use crate::models::Entry;
 use crate::ports::{Role, Turn};
-use crate::service::{Caller, Event, Figure, JokeList, ListWish};
+use crate::service::{Caller, Event, Figure, ListWish};
 use crate::store::jokes::{Feedback, Filter};
 
 /// Most characters of a comment.
@@ -98,7 +98,7 @@ pub(super) fn list(request: pb::ListJokesRequest) -> Result<ListWish> {
     violations.finish()?;
     let filter =
         Filter { style: style.flatten(), model: Some(request.model).filter(|model| !model.is_empty()) };
-    Ok(ListWish { size: PageSize::new(request.page_size)?, token: request.page_token, filter })
+    Ok(ListWish { page: PageRequest::new(request.page_size, request.page_token)?, filter })
 }
 
 pub(super) fn feedback(request: pb::RateJokeRequest) -> Result<(String, Feedback)> {
@@ -146,8 +146,8 @@ pub(super) fn chat_event(event: Event) -> pb::ChatResponse {
     pb::ChatResponse { event }
 }
 
-pub(super) fn jokes(list: JokeList) -> pb::ListJokesResponse {
-    pb::ListJokesResponse { jokes: list.jokes.into_iter().map(joke).collect(), next_page_token: list.next }
+pub(super) fn jokes(list: Page<Joke>) -> pb::ListJokesResponse {
+    pb::ListJokesResponse { jokes: list.items.into_iter().map(joke).collect(), next_page_token: list.next }
 }
 
 pub(super) fn joke(joke: Joke) -> pb::Joke {

@@ -1,31 +1,21 @@
 //! Jokes that are there already, and what was used.
 
 use chrono::{DateTime, SubsecRound as _, Utc};
-use mesh_store::page::PageSize;
+use mesh_store::page::{Page, PageRequest, Position};
 
 use super::{Caller, Jokes};
 use crate::budget::{Limits, Period, Scope};
 use crate::domain::Joke;
 use crate::error::{JokesError, Result};
 use crate::scores;
-use crate::store::Position;
 use crate::store::jokes::{Feedback, Filter};
 use crate::store::ledger::Used;
 
 /// What a list is asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct ListWish {
-    pub(crate) size: PageSize,
-    pub(crate) token: String,
+    pub(crate) page: PageRequest,
     pub(crate) filter: Filter,
-}
-
-/// A page of jokes.
-#[derive(Clone, Debug)]
-pub(crate) struct JokeList {
-    pub(crate) jokes: Vec<Joke>,
-    /// Empty on the last page.
-    pub(crate) next: String,
 }
 
 /// A budget and what was used of it.
@@ -45,21 +35,15 @@ impl Jokes {
     }
 
     /// The caller's jokes, newest first.
-    pub(crate) async fn list(&self, caller: &Caller, wish: &ListWish) -> Result<JokeList> {
+    pub(crate) async fn list(&self, caller: &Caller, wish: &ListWish) -> Result<Page<Joke>> {
         let style = wish.filter.style.map_or("", crate::domain::Style::name);
         let model = wish.filter.model.as_deref().unwrap_or_default();
         let context = format!("jokes of {} in {style} by {model}", caller.user_id);
-        let after: Option<Position> = self.pages.open_optional(&wish.token, &context)?;
-        let rows = self.store.jokes(&caller.user_id, &wish.filter, after.as_ref(), wish.size.limit()).await?;
-        let (jokes, more) = wish.size.cut(rows);
-        let next = match jokes.last().filter(|_| more) {
-            Some(last) => {
-                let position = Position { created_at: last.created_at, id: last.id.clone() };
-                self.pages.seal(&position, &context)?
-            }
-            None => String::new(),
-        };
-        Ok(JokeList { jokes, next })
+        let after = self.pages.begin(&wish.page, &context)?;
+        let limit = wish.page.size.limit();
+        let rows = self.store.jokes(&caller.user_id, &wish.filter, &after, limit).await?;
+        let position = |joke: &Joke| Position { created_at: joke.created_at, id: joke.id.clone() };
+        Ok(self.pages.page(&wish.page, &context, rows, position)?)
     }
 
     /// Deletes a joke of the caller.

@@ -14,7 +14,7 @@ use tracing::Instrument as _;
 use super::ask::Until;
 use super::say::{Manner, Said};
 use super::{Caller, ChatEnd, Event, Jokes, prompt, trace};
-use crate::cache::{self, Cached};
+use crate::cache::Cached;
 use crate::domain::{Conversation, Joke, JokeRequest, Told, Usage};
 use crate::error::{JokesError, Result};
 use crate::metrics;
@@ -143,7 +143,7 @@ impl Jokes {
     ) -> Result<Joke> {
         let begun = Instant::now();
         let model = chain.first().map(|entry| entry.info().name.as_str()).unwrap_or_default();
-        let key = cache::key(&order.caller.user_id, model, wish, self.guards.version());
+        let key = self.cache.key(&order.caller.user_id, model, wish, self.guards.version());
         let made = match self.cache.get(&key).await {
             Some(Cached { told, model, provider }) => {
                 if order.streams {

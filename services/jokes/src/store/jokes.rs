@@ -1,11 +1,12 @@
 //! Jokes. Every statement names the user: nobody reads or changes another's.
 
 use chrono::{DateTime, Utc};
+use mesh_store::page::Position;
 use mesh_store::{Tx, execute, on};
 use sqlx::FromRow;
 use sqlx::types::Json;
 
-use super::{Position, Result, Store};
+use super::{Result, Store};
 use crate::domain::{Joke, Params, Sentiment, Style, Told, Usage};
 
 /// A joke as it lies in the database.
@@ -76,11 +77,9 @@ impl Store {
         &self,
         user_id: &str,
         filter: &Filter,
-        after: Option<&Position>,
+        after: &Position,
         limit: i64,
     ) -> Result<Vec<Joke>> {
-        let newest = Position::newest();
-        let after = after.unwrap_or(&newest);
         let rows: Vec<Row> = on!(self.db.read(), "SELECT jokes", |e| {
             sqlx::query_as(select_joke!(
                 "WHERE user_id = $1 AND (created_at, id) < ($2, $3) AND ($4 = '' OR style = $4)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
+use mesh_testkit::on_both;
 use tokio::sync::Barrier;
 
 use super::support::{Act, Fixture, GOOD, Scripted, Setup, joke, somebody};

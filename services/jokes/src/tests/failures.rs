@@ -3,6 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use mesh_testkit::on_both;
+
 use super::support::{Act, Fixture, GOOD, Scripted, Setup, all, joke, order, somebody, wish};
 use crate::error::JokesError;
 use crate::ports::ModelError;

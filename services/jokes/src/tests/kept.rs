@@ -1,6 +1,7 @@
 //! Jokes that are kept: lists, ratings, deletion, and what the ledger forgets.
 
-use mesh_store::page::PageSize;
+use mesh_store::page::PageRequest;
+use mesh_testkit::on_both;
 
 use super::support::{Act, Fixture, GOOD, Scripted, Setup, joke, somebody};
 use crate::domain::Style;
@@ -16,7 +17,7 @@ on_both!(
 );
 
 fn wished(size: i32, token: &str, filter: Filter) -> ListWish {
-    ListWish { size: PageSize::new(size).unwrap(), token: token.to_owned(), filter }
+    ListWish { page: PageRequest::new(size, token.to_owned()).unwrap(), filter }
 }
 
 async fn a_list_holds_each_of_ones_own_jokes_once(fixture: Fixture) {
@@ -32,7 +33,7 @@ async fn a_list_holds_each_of_ones_own_jokes_once(fixture: Fixture) {
     let (mut seen, mut token) = (Vec::new(), String::new());
     loop {
         let page = jokes.list(&somebody("ana"), &wished(3, &token, Filter::default())).await.unwrap();
-        seen.extend(page.jokes);
+        seen.extend(page.items);
         if page.next.is_empty() {
             break;
         }
@@ -56,7 +57,7 @@ async fn a_list_can_be_narrowed(fixture: Fixture) {
     {
         let filter = Filter { style, model: model.map(str::to_owned) };
         let page = jokes.list(&somebody("ana"), &wished(0, "", filter)).await.unwrap();
-        assert_eq!(page.jokes.len(), found, "{style:?} {model:?}");
+        assert_eq!(page.items.len(), found, "{style:?} {model:?}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! Jokes and answers that come to a good end.
 
+use mesh_testkit::on_both;
+
 use super::support::{Act, Fixture, GOOD, PRICE, Scripted, Setup, TOKENS, all, joke, order, somebody};
 use crate::cache::Mode;
 use crate::domain::Conversation;

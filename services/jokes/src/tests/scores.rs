@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mesh_opik::{Opik, OpikConfig};
-use mesh_testkit::FakeOpik;
+use mesh_testkit::{FakeOpik, on_both};
 use serde_json::json;
 
 use super::support::{Act, Fixture, GOOD, Scripted, Setup, joke, somebody};

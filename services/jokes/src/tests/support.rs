@@ -232,7 +232,7 @@ impl Fixture {
     }
 
     pub(crate) async fn service(&self, setup: Setup) -> Arc<Jokes> {
-        let root = self.store.root_key().await.unwrap();
+        let root = self.store.db().root_key().await.unwrap();
         let fallback = setup.models.iter().skip(1).map(|model| model.info.name.clone()).collect();
         let entries = setup.models.into_iter().map(|model| Entry::new(model, PRICE)).collect();
         let parts = Parts {
