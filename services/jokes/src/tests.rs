@@ -24,4 +24,4 @@ mod budgets;
 mod failures;
 mod kept;
 mod making;
-mod support;
+pub(crate) mod support;
