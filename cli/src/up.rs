@@ -34,6 +34,8 @@ pub struct Options {
     pub sentiment_models: Option<String>,
     /// Language models for the jokes service beside the embedded engine.
     pub joke_models: quipu_jokes::ModelsConfig,
+    /// Where answers are observed.
+    pub observed: quipu_jokes::ObservedConfig,
     /// Where the gateway finds the newest traces.
     pub recent_traces: Option<RecentTraces>,
 }

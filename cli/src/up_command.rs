@@ -7,7 +7,7 @@ use mesh_error::chain;
 use mesh_lifecycle::{Drain, Lifecycle};
 use mesh_telemetry::{Telemetry, TelemetryConfig};
 use quipu::up::{LocalMesh, Options, Part};
-use quipu_jokes::ModelsConfig;
+use quipu_jokes::{ModelsConfig, ObservedConfig};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct UpArgs {
@@ -38,20 +38,22 @@ pub(crate) fn run(args: &UpArgs) -> ExitCode {
         Err(e) => return fail(&e.to_string()),
     };
     runtime.block_on(async {
-        let (telemetry, joke_models) = match settings(args.verbose) {
+        let settings = match settings(args.verbose) {
             Ok(settings) => settings,
             Err((code, message)) => {
                 eprint!("error: {message}");
                 return ExitCode::from(code);
             }
         };
-        let code = serve(args, joke_models, &telemetry, began).await;
+        let telemetry = settings.telemetry.clone();
+        let code = serve(args, settings, began).await;
         telemetry.shutdown(Drain::default().flush).await;
         code
     })
 }
 
-async fn serve(args: &UpArgs, joke_models: ModelsConfig, telemetry: &Telemetry, began: Instant) -> ExitCode {
+async fn serve(args: &UpArgs, settings: Settings, began: Instant) -> ExitCode {
+    let Settings { telemetry, joke_models, observed } = settings;
     let lifecycle = Lifecycle::new(Drain::default().without_endpoints());
     if let Err(e) = lifecycle.trap_signals() {
         return fail(&e.to_string());
@@ -63,6 +65,7 @@ async fn serve(args: &UpArgs, joke_models: ModelsConfig, telemetry: &Telemetry, 
         free_ports: args.free_ports,
         sentiment_models: args.sentiment_models.clone(),
         joke_models,
+        observed,
         recent_traces: telemetry.recent(),
     };
     let mesh = match LocalMesh::start(&options, &lifecycle).await {
@@ -84,17 +87,30 @@ async fn serve(args: &UpArgs, joke_models: ModelsConfig, telemetry: &Telemetry, 
     outcome.into()
 }
 
-/// Telemetry, and the language models of the environment (`OPENAI_BASE_URL`, `OPENAI_API_KEY`, `QUIPU_JOKES_*`).
-fn settings(verbose: bool) -> Result<(Telemetry, ModelsConfig), (u8, String)> {
+/// What is read from the environment.
+struct Settings {
+    telemetry: Telemetry,
+    joke_models: ModelsConfig,
+    observed: ObservedConfig,
+}
+
+/// Telemetry, the language models (`OPENAI_BASE_URL`, `OPENAI_API_KEY`, `QUIPU_JOKES_*`), and where their answers are observed
+/// (`OPIK_*`).
+fn settings(verbose: bool) -> Result<Settings, (u8, String)> {
     let mut reader = Reader::from_env();
     let (config, models) = (TelemetryConfig::read(&mut reader), ModelsConfig::read(&mut reader));
-    let (Ok(mut config), Ok(models)) = (config, models) else { return Err((EXIT_CONFIG, faults(reader))) };
+    let (Ok(mut config), Ok(joke_models), Ok(observed)) = (config, models, ObservedConfig::read(&mut reader))
+    else {
+        return Err((EXIT_CONFIG, faults(reader)));
+    };
     config.recent_spans = RECENT_SPANS;
     if !verbose && config.filter == TelemetryConfig::default().filter {
         "warn".clone_into(&mut config.filter);
     }
-    let telemetry = Telemetry::init("quipu", &config).map_err(|e| (1, format!("{}\n", chain(&e))))?;
-    Ok((telemetry, models))
+    let sinks = observed.sinks().map_err(|e| (1, format!("{}\n", chain(&e))))?;
+    let telemetry = Telemetry::init_with("quipu", &config, sinks);
+    let telemetry = telemetry.map_err(|e| (1, format!("{}\n", chain(&e))))?;
+    Ok(Settings { telemetry, joke_models, observed })
 }
 
 fn faults(reader: Reader) -> String {

@@ -39,6 +39,7 @@ impl Mesh {
             free_ports: true,
             sentiment_models: None,
             joke_models: quipu_jokes::ModelsConfig::default(),
+            observed: quipu_jokes::ObservedConfig::default(),
             recent_traces: None,
         };
         let mesh = LocalMesh::start(&options, &lifecycle).await.unwrap();

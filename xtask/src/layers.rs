@@ -10,6 +10,7 @@ const RANKS: &[(&str, u8)] = &[
     ("mesh-error", 0),
     ("mesh-config", 0),
     ("mesh-identity", 1),
+    ("mesh-opik", 1),
     ("mesh-policy", 2),
     ("mesh-resilience", 2),
     ("mesh-telemetry", 1),

@@ -58,6 +58,7 @@ pub(super) async fn build(
     let endpoints = endpoints.with("sentiment", sentiment.grpc_addr());
     let config = quipu_jokes::Config {
         models: options.joke_models.clone(),
+        observed: options.observed.clone(),
         ..quipu_jokes::Config::local(&options.data.join("jokes"), listen("jokes"))
     };
     let mesh = member("jokes", endpoints.clone())?;

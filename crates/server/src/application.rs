@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use mesh_config::{Reader, Reported};
 use mesh_error::Result;
 use mesh_lifecycle::Lifecycle;
+use mesh_telemetry::Sink;
 
 use crate::process;
 
@@ -26,6 +27,14 @@ pub trait Application: Sized + Send + 'static {
     /// # Errors
     /// When a setting is faulty; the reader has recorded each.
     fn read(reader: &mut Reader) -> Result<Self::Config, Reported>;
+
+    /// Further places for spans, beside the collector.
+    ///
+    /// # Errors
+    /// When one cannot be used.
+    fn sinks(_config: &Self::Config) -> Result<Vec<Sink>> {
+        Ok(Vec::new())
+    }
 
     /// Connects and binds. Nothing is served yet.
     fn build(config: Self::Config, lifecycle: Lifecycle) -> impl Future<Output = Result<Self>> + Send;

@@ -105,7 +105,8 @@ fn end(runtime: Runtime) {
 
 /// The life of the process: build, serve, drain, flush.
 async fn live<A: Application>(settings: Settings<A::Config>) -> Result<Outcome, BoxError> {
-    let telemetry = Telemetry::init(A::NAME, &settings.telemetry)?;
+    let sinks = A::sinks(&settings.application)?;
+    let telemetry = Telemetry::init_with(A::NAME, &settings.telemetry, sinks)?;
     let lifecycle = Lifecycle::new(settings.drain);
     lifecycle.trap_signals()?;
     tracing::info!(service = A::NAME, version = A::VERSION, "starting");

@@ -15,7 +15,7 @@ use crate::head::HeadSampler;
 use crate::log::{JsonLines, TextLines};
 use crate::members::Members;
 use crate::telemetry::{Telemetry, TelemetryError};
-use crate::{Format, RecentTraces, TelemetryConfig, audit, traces};
+use crate::{Format, RecentTraces, Sink, TelemetryConfig, audit, traces};
 
 /// A subscriber that writes to `writer`, with the telemetry behind it, without installing anything process-wide: for
 /// [`Telemetry::init`] and for a test that captures its own lines.
@@ -25,17 +25,19 @@ use crate::{Format, RecentTraces, TelemetryConfig, audit, traces};
 pub fn subscriber<W>(
     service: &str,
     config: &TelemetryConfig,
+    sinks: Vec<Sink>,
     writer: W,
 ) -> Result<(impl Subscriber + Send + Sync + use<W>, Telemetry), TelemetryError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
+    let has_sinks = !sinks.is_empty();
     let recent = (config.recent_spans > 0).then(|| RecentTraces::new(config.recent_spans));
-    let (provider, runtime) = traces::provider(service, config, recent.as_ref())?;
+    let (provider, runtime) = traces::provider(service, config, recent.as_ref(), sinks)?;
     let filter: Targets = config.filter.parse().map_err(TelemetryError::filter)?;
     // The audit trail cannot be silenced.
     let lines = lines(config.format, writer).with_filter(filter.with_target(audit::TARGET, Level::INFO));
-    let is_taken = config.otlp_endpoint.is_some() || recent.is_some();
+    let is_taken = config.otlp_endpoint.is_some() || recent.is_some() || has_sinks;
     let spans = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer("quipu"))
         .with_location(false)

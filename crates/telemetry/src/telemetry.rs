@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::{RecentTraces, TelemetryConfig, panics, recorder, subscriber};
+use crate::{RecentTraces, Sink, TelemetryConfig, panics, recorder, subscriber};
 
 /// A process has one subscriber and one recorder, which cannot be taken away again; the first start decides.
 static INSTALLED: Mutex<Option<Telemetry>> = Mutex::new(None);
@@ -30,12 +30,24 @@ impl Telemetry {
     /// # Errors
     /// When the filter or the collector's address is faulty, or somebody else installed a subscriber or a recorder.
     pub fn init(service: &str, config: &TelemetryConfig) -> Result<Self, TelemetryError> {
+        Self::init_with(service, config, Vec::new())
+    }
+
+    /// As [`Self::init`], with further places for spans.
+    ///
+    /// # Errors
+    /// As [`Self::init`].
+    pub fn init_with(
+        service: &str,
+        config: &TelemetryConfig,
+        sinks: Vec<Sink>,
+    ) -> Result<Self, TelemetryError> {
         let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(telemetry) = &*installed {
             return Ok(telemetry.clone());
         }
         recorder::install()?;
-        let (subscriber, telemetry) = subscriber(service, config, std::io::stderr)?;
+        let (subscriber, telemetry) = subscriber(service, config, sinks, std::io::stderr)?;
         subscriber.try_init().map_err(TelemetryError::subscriber)?;
         panics::install();
         *installed = Some(telemetry.clone());

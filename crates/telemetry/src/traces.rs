@@ -21,8 +21,9 @@ use tokio::runtime::Runtime;
 
 use crate::head::Ids;
 use crate::metrics_names::SPANS;
+use crate::sink::Also;
 use crate::telemetry::TelemetryError;
-use crate::{RecentTraces, Sampling, TelemetryConfig};
+use crate::{RecentTraces, Sampling, Sink, TelemetryConfig};
 
 /// Spans that wait for the collector; more are dropped. The SDK takes memory for all of them at once, some 350 bytes each.
 const QUEUE: usize = 1024;
@@ -36,6 +37,7 @@ pub(crate) fn provider(
     service: &str,
     config: &TelemetryConfig,
     recent: Option<&RecentTraces>,
+    sinks: Vec<Sink>,
 ) -> Result<(SdkTracerProvider, Option<Runtime>), TelemetryError> {
     let mut builder = SdkTracerProvider::builder()
         .with_id_generator(Ids::default())
@@ -43,6 +45,9 @@ pub(crate) fn provider(
         .with_resource(resource(service, config));
     if let Some(recent) = recent {
         builder = builder.with_span_processor(recent.clone());
+    }
+    for sink in sinks {
+        builder = builder.with_span_processor(Also(sink));
     }
     let Some(endpoint) = &config.otlp_endpoint else { return Ok((builder.build(), None)) };
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -170,6 +170,7 @@ async fn one_data_folder_serves_one_mesh() {
         free_ports: true,
         sentiment_models: None,
         joke_models: quipu_jokes::ModelsConfig::default(),
+        observed: quipu_jokes::ObservedConfig::default(),
         recent_traces: None,
     };
     let lifecycle = mesh_lifecycle::Lifecycle::new(mesh_lifecycle::Drain::default());

@@ -40,7 +40,7 @@ fn listen() -> (Lines, Telemetry, tracing::subscriber::DefaultGuard) {
     config.recent_spans = 10_000;
     let writer = lines.clone();
     let (subscriber, telemetry) =
-        mesh_telemetry::subscriber("test", &config, move || writer.clone()).unwrap();
+        mesh_telemetry::subscriber("test", &config, Vec::new(), move || writer.clone()).unwrap();
     (lines, telemetry, tracing::subscriber::set_default(subscriber))
 }
 

@@ -13,12 +13,14 @@ use mesh_proto::jokes::v1::joke_service_server::JokeServiceServer;
 use mesh_proto::sentiment::v1::sentiment_service_client::SentimentServiceClient;
 use mesh_server::{Admin, Application, Bound, Server};
 use mesh_store::Db;
+use mesh_telemetry::Sink;
 
 use crate::config::Config;
 use crate::error::JokesError;
 use crate::feelings::OverMesh;
 use crate::grpc::Grpc;
 use crate::ports::{Clock, SystemClock};
+use crate::scores::Scores;
 use crate::service::{Jokes, Parts};
 use crate::store::Store;
 use crate::upkeep::Upkeep;
@@ -46,6 +48,7 @@ struct Start {
     parts: Mutex<Option<Parts>>,
     jokes: Arc<OnceLock<Arc<Jokes>>>,
     gate: Gate,
+    scores: Option<Scores>,
 }
 
 impl App {
@@ -71,7 +74,14 @@ impl App {
             clock: Arc::clone(&clock),
             rules: config.rules(),
         };
-        let start = Start { store, clock, parts: Mutex::new(Some(parts)), jokes: Arc::default(), gate };
+        let scores = config.observed.opik()?.map(|opik| Scores {
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            opik,
+            with_comments: config.observed.captures,
+        });
+        let start =
+            Start { scores, store, clock, parts: Mutex::new(Some(parts)), jokes: Arc::default(), gate };
         let service = JokeServiceServer::new(Grpc::new(Arc::clone(&start.jokes)));
         let server = Server::new(WORKLOAD, &mesh, &lifecycle)
             .verifier(verifier)
@@ -112,8 +122,13 @@ impl App {
                 () = stop.cancelled() => return Ok(()),
                 prepared = start.until_done() => prepared?,
             }
-            let Start { store, clock, gate, .. } = start;
-            Upkeep { store, clock, gate }.run(stop).await;
+            let Start { store, clock, gate, scores, .. } = start;
+            let scores = async {
+                if let Some(scores) = scores {
+                    scores.run(stop.clone()).await;
+                }
+            };
+            tokio::join!(Upkeep { store, clock, gate }.run(stop.clone()), scores);
             Ok::<(), Error>(())
         });
         tokio::join!(server.serve(), admin.serve());
@@ -130,6 +145,10 @@ impl Application for App {
     fn read(reader: &mut Reader) -> std::result::Result<Self::Config, Reported> {
         let (config, mesh) = (Config::read(reader), MeshConfig::read(reader, &["auth", "sentiment"]));
         Ok((config?, mesh?))
+    }
+
+    fn sinks((config, _): &Self::Config) -> Result<Vec<Sink>> {
+        config.observed.sinks()
     }
 
     async fn build((config, mesh): Self::Config, lifecycle: Lifecycle) -> Result<Self> {

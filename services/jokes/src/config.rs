@@ -2,6 +2,7 @@
 
 mod amounts;
 mod models;
+mod observed;
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::guard::{GuardPolicy, Guards};
 use crate::service::Rules;
 
 pub use models::{ModelsConfig, Names, OpenAiConfig, PriceList};
+pub use observed::ObservedConfig;
 
 /// Port of the service.
 const GRPC_PORT: u16 = 50_053;
@@ -50,6 +52,8 @@ pub struct Config {
     pub total: Duration,
     /// Tokens of a chat's answer, at most.
     pub chat_tokens: u32,
+    /// Where answers are observed.
+    pub observed: ObservedConfig,
 }
 
 /// The cache of jokes.
@@ -83,6 +87,7 @@ impl Config {
             cache: CacheConfig { mode: Mode::default(), life: CACHE_LIFE, redis: None },
             total: TOTAL,
             chat_tokens: CHAT_TOKENS,
+            observed: ObservedConfig::default(),
         }
     }
 
@@ -104,6 +109,7 @@ impl Config {
             let fits = if (16..=8_192).contains(&tokens) { Ok(tokens) } else { Err("must be 16 to 8192") };
             reader.check("QUIPU_JOKES_CHAT_TOKENS", fits)
         });
+        let observed = ObservedConfig::read(reader);
         Ok(Self {
             listen: listen?,
             store: store?,
@@ -114,6 +120,7 @@ impl Config {
             cache: cache?,
             total: total?,
             chat_tokens: tokens?,
+            observed: observed?,
         })
     }
 
@@ -124,7 +131,13 @@ impl Config {
 
     /// In the terms of the service.
     pub(crate) fn rules(&self) -> Rules {
-        Rules { total: self.total, chat_tokens: self.chat_tokens }
+        let ObservedConfig { opik, captures } = &self.observed;
+        Rules {
+            total: self.total,
+            chat_tokens: self.chat_tokens,
+            captures: *captures,
+            scores: opik.is_some(),
+        }
     }
 }
 

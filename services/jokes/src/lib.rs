@@ -16,6 +16,7 @@ pub mod openai;
 pub mod ports;
 pub mod puns;
 pub mod replay;
+mod scores;
 mod service;
 mod store;
 mod structured;
@@ -24,7 +25,7 @@ mod upkeep;
 pub use app::App;
 pub use budget::{Budgets, Limits, Price};
 pub use cache::Mode as CacheMode;
-pub use config::{CacheConfig, Config, ModelsConfig, Names, OpenAiConfig, PriceList};
+pub use config::{CacheConfig, Config, ModelsConfig, Names, ObservedConfig, OpenAiConfig, PriceList};
 
 #[cfg(test)]
 mod tests;

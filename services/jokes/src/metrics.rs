@@ -15,6 +15,8 @@ const COST: &str = "jokes_cost_nanos_total";
 const REFUSALS: &str = "jokes_guard_refusals_total";
 /// Counter: looks into the cache, by outcome (`hit`, `miss`, `error`).
 const CACHE: &str = "jokes_cache_total";
+/// Counter: ratings told to Opik, by outcome (`told`, `unknown`, `failed`).
+const SCORES: &str = "jokes_scores_total";
 /// Counter: usages that were more than what had been reserved, by model. The provider does not keep to its limit.
 const OVERRUNS: &str = "jokes_usage_overruns_total";
 
@@ -48,6 +50,10 @@ pub(crate) fn used(model: &str, usage: Usage) {
 
 pub(crate) fn overrun(model: &str) {
     metrics::counter!(OVERRUNS, "model" => model.to_owned()).increment(1);
+}
+
+pub(crate) fn score(outcome: &'static str) {
+    metrics::counter!(SCORES, "outcome" => outcome).increment(1);
 }
 
 pub(crate) fn cache(outcome: &'static str) {

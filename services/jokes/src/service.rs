@@ -9,6 +9,7 @@ mod make;
 mod pay;
 pub(crate) mod prompt;
 mod say;
+mod trace;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +61,10 @@ pub(crate) struct Rules {
     pub(crate) total: Duration,
     /// Tokens of a chat's answer.
     pub(crate) chat_tokens: u32,
+    /// Whether traces hold what was asked and answered.
+    pub(crate) captures: bool,
+    /// Whether ratings are told to Opik.
+    pub(crate) scores: bool,
 }
 
 /// The user of a call, by a verified token.

@@ -2,6 +2,7 @@
 
 pub(crate) mod jokes;
 pub(crate) mod ledger;
+pub(crate) mod scores;
 
 use aws_lc_rs::rand::SystemRandom;
 use chrono::{DateTime, Utc};

@@ -10,7 +10,8 @@ use crate::support::{Captured, json};
 /// Records `count` spans for the collector, ends the export and says whether it went.
 async fn record(endpoint: String, count: usize) -> bool {
     let config = TelemetryConfig { otlp_endpoint: Some(endpoint), ..json("off") };
-    let (subscriber, telemetry) = mesh_telemetry::subscriber("test", &config, Captured::default()).unwrap();
+    let (subscriber, telemetry) =
+        mesh_telemetry::subscriber("test", &config, Vec::new(), Captured::default()).unwrap();
     tracing::subscriber::with_default(subscriber, || {
         for _ in 0..count {
             let _entered = tracing::info_span!("work").entered();
@@ -41,5 +42,5 @@ async fn a_closed_port_does_not_hold_the_end() {
 #[test]
 fn an_address_that_is_none_is_refused() {
     let config = TelemetryConfig { otlp_endpoint: Some("not a url".into()), ..json("off") };
-    assert!(mesh_telemetry::subscriber("test", &config, Captured::default()).is_err());
+    assert!(mesh_telemetry::subscriber("test", &config, Vec::new(), Captured::default()).is_err());
 }

@@ -31,7 +31,8 @@ fn sampled<T>(
 ) -> (T, Vec<RecentSpan>, Captured) {
     let config = TelemetryConfig { sampling, sampling_ratio, recent_spans: 10_000, ..json("info") };
     let log = Captured::default();
-    let (subscriber, telemetry) = mesh_telemetry::subscriber("test", &config, log.clone()).unwrap();
+    let (subscriber, telemetry) =
+        mesh_telemetry::subscriber("test", &config, Vec::new(), log.clone()).unwrap();
     let result = tracing::subscriber::with_default(subscriber, work);
     (result, telemetry.recent().unwrap().spans(), log)
 }
@@ -105,7 +106,8 @@ fn a_share_is_recorded_and_each_trace_whole() {
 fn nobody_to_take_them_records_nothing_and_hands_on_what_was_decided() {
     let config = TelemetryConfig { sampling: Sampling::ParentBasedAlwaysOn, ..json("info") };
     let log = Captured::default();
-    let (subscriber, _telemetry) = mesh_telemetry::subscriber("test", &config, log.clone()).unwrap();
+    let (subscriber, _telemetry) =
+        mesh_telemetry::subscriber("test", &config, Vec::new(), log.clone()).unwrap();
     tracing::subscriber::with_default(subscriber, || {
         assert_eq!(request(Some(RECORDED)), RECORDED);
         assert_eq!(request(Some(LEFT_OUT)), LEFT_OUT);

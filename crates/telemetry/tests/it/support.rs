@@ -47,7 +47,8 @@ pub(crate) fn json(filter: &str) -> TelemetryConfig {
 /// Runs `work` under a captured subscriber and returns its lines.
 pub(crate) fn capture(config: &TelemetryConfig, work: impl FnOnce()) -> Captured {
     let captured = Captured::default();
-    let (subscriber, _telemetry) = mesh_telemetry::subscriber("test", config, captured.clone()).unwrap();
+    let (subscriber, _telemetry) =
+        mesh_telemetry::subscriber("test", config, Vec::new(), captured.clone()).unwrap();
     tracing::subscriber::with_default(subscriber, work);
     captured
 }

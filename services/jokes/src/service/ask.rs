@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
 use super::pay::Reservation;
-use super::{Caller, Event, Jokes};
+use super::{Caller, Event, Jokes, trace};
 use crate::budget;
 use crate::error::{JokesError, Result};
 use crate::metrics;
@@ -102,13 +101,16 @@ impl Jokes {
         until: &Until,
     ) -> Result<std::result::Result<Asked, ModelError>> {
         let reservation = self.reserve(caller, budget::most(prompt), entry.price).await?;
-        let (span, name) = (span(entry, prompt), &entry.info().name);
+        let (span, name) = (trace::call(entry, prompt), &entry.info().name);
+        if self.rules.captures {
+            trace::asked(&span, prompt);
+        }
         match until.race(entry.model.answer(prompt).instrument(span.clone())).await {
             Ok(Ok(answer)) => {
                 Ok(Ok(Asked { entry: Arc::clone(entry), answer, reservation, fallback: false, span }))
             }
             Ok(Err(error)) => {
-                fail(&span, error.name());
+                trace::fail(&span, error.name());
                 metrics::called(name, error.name());
                 if error.is_transient() {
                     entry.breaker.failed();
@@ -117,7 +119,7 @@ impl Jokes {
                 Ok(Err(error))
             }
             Err(given_up) => {
-                fail(&span, given_up.outcome());
+                trace::fail(&span, given_up.outcome());
                 metrics::called(name, given_up.outcome());
                 let input = Tokens { input: budget::count_prompt(prompt), output: 0 };
                 self.settle(&reservation, reservation.bill(name, input).0).await?;
@@ -138,41 +140,4 @@ pub(crate) fn pause(error: &ModelError) -> Option<Duration> {
         // Another try would take as long, or fail alike.
         ModelError::Timeout(_) | ModelError::Rejected(_) | ModelError::Malformed(_) => None,
     }
-}
-
-/// The span of a call to a provider, by OpenTelemetry's conventions for generative models. `gen_ai.system` is the older name of
-/// `gen_ai.provider.name`, which some readers still look for. Neither prompt nor answer is in it.
-fn span(entry: &Entry, prompt: &Prompt) -> Span {
-    let info = entry.info();
-    let span = tracing::info_span!(
-        "gen_ai",
-        otel.name = format!("chat {}", info.name),
-        otel.kind = "client",
-        otel.status_code = Empty,
-        error.type = Empty,
-        gen_ai.operation.name = "chat",
-        gen_ai.provider.name = info.provider,
-        gen_ai.system = info.provider,
-        gen_ai.request.model = info.name,
-        gen_ai.request.max_tokens = prompt.max_output_tokens,
-        gen_ai.request.temperature = Empty,
-        gen_ai.request.seed = Empty,
-        gen_ai.output.type = if prompt.schema.is_some() { "json" } else { "text" },
-        gen_ai.response.finish_reasons = Empty,
-        gen_ai.usage.input_tokens = Empty,
-        gen_ai.usage.output_tokens = Empty,
-    );
-    if let Some(temperature) = prompt.temperature {
-        span.record("gen_ai.request.temperature", temperature);
-    }
-    if let Some(seed) = prompt.seed {
-        span.record("gen_ai.request.seed", seed);
-    }
-    span
-}
-
-/// Marks a span as failed.
-pub(super) fn fail(span: &Span, kind: &'static str) {
-    span.record("otel.status_code", "ERROR");
-    span.record("error.type", kind);
 }

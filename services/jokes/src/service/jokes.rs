@@ -1,12 +1,13 @@
 //! Jokes that are there already, and what was used.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use mesh_store::page::PageSize;
 
 use super::{Caller, Jokes};
 use crate::budget::{Limits, Period, Scope};
 use crate::domain::Joke;
 use crate::error::{JokesError, Result};
+use crate::scores;
 use crate::store::Position;
 use crate::store::jokes::{Feedback, Filter};
 use crate::store::ledger::Used;
@@ -71,7 +72,9 @@ impl Jokes {
 
     /// Rates a joke of the caller.
     pub(crate) async fn rate(&self, caller: &Caller, id: &str, feedback: &Feedback) -> Result<Joke> {
-        match self.store.rate_joke(id, &caller.user_id, feedback).await? {
+        let now = self.clock.now().trunc_subsecs(6);
+        let due = self.rules.scores.then(|| now + scores::FIRST);
+        match self.store.rate_joke(id, &caller.user_id, feedback, now, due).await? {
             true => self.joke_of(caller, id).await,
             false => Err(JokesError::NotFound("joke")),
         }

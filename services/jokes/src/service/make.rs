@@ -9,10 +9,11 @@ use mesh_store::retry;
 use mesh_telemetry::propagation;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::ask::Until;
 use super::say::{Manner, Said};
-use super::{Caller, ChatEnd, Event, Jokes, prompt};
+use super::{Caller, ChatEnd, Event, Jokes, prompt, trace};
 use crate::cache::{self, Cached};
 use crate::domain::{Conversation, Joke, JokeRequest, Told, Usage};
 use crate::error::{JokesError, Result};
@@ -59,7 +60,13 @@ impl Jokes {
         let (until, events) = self.until(&order);
         let jokes = Arc::clone(self);
         mesh_server::go_on(async move {
-            let joke = jokes.joke(&order, &chain, &wish, &until).await;
+            let id = new_id();
+            let span = trace::answer("joke", &id);
+            let joke = jokes.joke(&order, &chain, &wish, id, &until).instrument(span.clone()).await;
+            trace::end(&span, &joke);
+            if jokes.rules.captures {
+                trace::told(&span, &wish, &joke);
+            }
             metrics::answered(&name, &joke);
             last_word(&until, joke.map(|joke| Event::Joke(Box::new(joke)))).await;
         });
@@ -80,7 +87,9 @@ impl Jokes {
         let (until, events) = self.until(&order);
         let jokes = Arc::clone(self);
         mesh_server::go_on(async move {
-            let end = jokes.answer(&order, &chain, &prompt, &until).await;
+            let span = trace::answer("chat", &new_id());
+            let end = jokes.answer(&order, &chain, &prompt, &until).instrument(span.clone()).await;
+            trace::end(&span, &end);
             metrics::answered(&name, &end);
             last_word(&until, end.map(Event::ChatEnd)).await;
         });
@@ -129,6 +138,7 @@ impl Jokes {
         order: &Order,
         chain: &[Arc<Entry>],
         wish: &JokeRequest,
+        id: String,
         until: &Until,
     ) -> Result<Joke> {
         let begun = Instant::now();
@@ -143,7 +153,7 @@ impl Jokes {
             }
             None => self.tell(order, chain, &prompt::joke(wish, &self.canary), until).await?,
         };
-        let joke = self.keep(order, wish, &made, begun).await?;
+        let joke = self.keep(order, wish, id, &made, begun).await?;
         if made.said.as_ref().is_some_and(|said| !said.fallback) {
             let Made { told, model, provider, .. } = made;
             self.cache.put(&key, &Cached { told, model, provider }).await;
@@ -196,11 +206,18 @@ impl Jokes {
     }
 
     /// Keeps a joke and bills it, in one change.
-    async fn keep(&self, order: &Order, wish: &JokeRequest, made: &Made, begun: Instant) -> Result<Joke> {
+    async fn keep(
+        &self,
+        order: &Order,
+        wish: &JokeRequest,
+        id: String,
+        made: &Made,
+        begun: Instant,
+    ) -> Result<Joke> {
         let sentiment = self.feelings.of(&structured::spoken(&made.told)).await;
         let said = made.said.as_ref();
         let joke = Joke {
-            id: uuid::Uuid::now_v7().simple().to_string(),
+            id,
             user_id: order.caller.user_id.clone(),
             told: made.told.clone(),
             topic: wish.topic.as_str().to_owned(),
@@ -234,6 +251,11 @@ impl Made {
         let info = said.entry.info().clone();
         Self { told, model: info.name, provider: info.provider, said: Some(said) }
     }
+}
+
+/// Of a joke, and of its trace in Opik.
+fn new_id() -> String {
+    uuid::Uuid::now_v7().simple().to_string()
 }
 
 /// The last word of a call, if somebody still listens.

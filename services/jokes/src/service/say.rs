@@ -6,9 +6,9 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use tracing::Instrument as _;
 
-use super::ask::{Asked, Until, fail};
+use super::ask::{Asked, Until};
 use super::pay::Reservation;
-use super::{Event, Jokes};
+use super::{Event, Jokes, trace};
 use crate::budget::{self, Amount};
 use crate::domain::Usage;
 use crate::error::{JokesError, Result};
@@ -76,13 +76,11 @@ impl Jokes {
         span.record("gen_ai.usage.input_tokens", tokens.input);
         span.record("gen_ai.usage.output_tokens", tokens.output);
         span.record("gen_ai.response.finish_reasons", flow.finish_reason());
-        match &outcome {
-            Ok(()) => metrics::called(name, "done"),
-            Err(error) => {
-                fail(&span, error.outcome());
-                metrics::called(name, error.outcome());
-            }
+        if self.rules.captures {
+            trace::said(&span, &flow.text, flow.finish_reason());
         }
+        trace::end(&span, &outcome);
+        metrics::called(name, outcome.as_ref().err().map_or("done", JokesError::outcome));
         match outcome {
             Err(JokesError::BrokenOff(_)) => entry.breaker.failed(),
             _ => entry.breaker.succeeded(),

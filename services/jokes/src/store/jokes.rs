@@ -109,15 +109,29 @@ impl Store {
     }
 
     /// Rates a joke of a user; whether there is one.
-    pub(crate) async fn rate_joke(&self, id: &str, user_id: &str, feedback: &Feedback) -> Result<bool> {
+    /// It is told from then on, if it is to be told at all and there is a trace to tell it of.
+    pub(crate) async fn rate_joke(
+        &self,
+        id: &str,
+        user_id: &str,
+        feedback: &Feedback,
+        now: DateTime<Utc>,
+        due: Option<DateTime<Utc>>,
+    ) -> Result<bool> {
         execute!(
             self.db.write(),
             "UPDATE jokes",
-            sqlx::query("UPDATE jokes SET rating = $3, rating_comment = $4 WHERE id = $1 AND user_id = $2")
-                .bind(id)
-                .bind(user_id)
-                .bind(i64::from(feedback.rating))
-                .bind(&feedback.comment)
+            sqlx::query(
+                "UPDATE jokes SET rating = $3, rating_comment = $4, rated_at = $5,
+                    score_due_at = CASE WHEN trace_id IS NULL THEN NULL ELSE $6 END
+                 WHERE id = $1 AND user_id = $2"
+            )
+            .bind(id)
+            .bind(user_id)
+            .bind(i64::from(feedback.rating))
+            .bind(&feedback.comment)
+            .bind(now)
+            .bind(due)
         )
         .map(|rows| rows == 1)
     }

@@ -231,7 +231,7 @@ impl Fixture {
             budgets: setup.budgets,
             feelings: Arc::new(Feeling(setup.knows_feelings)),
             clock: Arc::<TestClock>::clone(&self.clock),
-            rules: Rules { total: setup.total, chat_tokens: 200 },
+            rules: Rules { total: setup.total, chat_tokens: 200, captures: false, scores: true },
         };
         Arc::new(Jokes::new(parts, &root))
     }
