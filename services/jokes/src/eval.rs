@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use futures::StreamExt as _;
 use futures::stream;
 use mesh_config::{Reader, Reported};
-use mesh_error::Result;
+use mesh_error::{Error, Kind, Result};
 use tokio::time::Instant;
 
 pub use cases::{Case, Fault, MAX_ROWS};
@@ -194,8 +194,12 @@ impl Evaluator {
 }
 
 fn find(models: &Models, name: &str) -> Result<Arc<Entry>> {
-    let first = models.chain(name)?.into_iter().next();
-    Ok(first.ok_or_else(|| JokesError::unknown_model(name))?)
+    let first = models.chain(name).ok().and_then(|chain| chain.into_iter().next());
+    first.ok_or_else(|| {
+        let names: Vec<_> = models.iter().map(|entry| entry.info().name.as_str()).collect();
+        let message = format!("there is no model {name:?}; there are {}", names.join(", "));
+        Error::new(Kind::NotFound, "MODEL_NOT_FOUND", message)
+    })
 }
 
 /// For the one who runs the evaluation: with the cause. Nothing of a prompt, an answer or a key is in it.

@@ -84,7 +84,7 @@ fn topic(line: &str, defaults: &Params) -> Result<(String, JokeRequest), String>
 }
 
 fn wish(line: &str, defaults: &Params) -> Result<(String, JokeRequest), String> {
-    let wish: Wish = serde_json::from_str(line).map_err(|fault| fault.to_string())?;
+    let wish: Wish = serde_json::from_str(line).map_err(|fault| described(&fault))?;
     let of = |field: &'static str| move |what: String| format!("{field}: {what}");
     let audience = wish.audience.map(|text| Audience::parse(&text)).transpose().map_err(of("audience"))?;
     let language = wish.language.map(|text| Language::parse(&text)).transpose().map_err(of("language"))?;
@@ -99,6 +99,13 @@ fn wish(line: &str, defaults: &Params) -> Result<(String, JokeRequest), String> 
     };
     let topic = Topic::parse(&wish.topic).map_err(of("topic"))?;
     Ok((wish.model.unwrap_or_default(), JokeRequest { topic, params }))
+}
+
+/// Its line is always the first, which would mislead.
+fn described(fault: &serde_json::Error) -> String {
+    let text = fault.to_string();
+    let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+    format!("{what} (column {})", fault.column())
 }
 
 #[cfg(test)]
@@ -147,8 +154,13 @@ mod tests {
         let places: Vec<_> = faults.iter().map(|fault| fault.line).collect();
         assert_eq!(places, (2..=13).collect::<Vec<_>>(), "{faults:#?}");
         let all = faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n");
-        for part in ["2: topic: must have at most 200", "unknown field `mood`", "one_liner", "11: no model x"]
-        {
+        for part in [
+            "2: topic: must have at most 200",
+            "4: unknown field `mood`",
+            "(column 19)",
+            "one_liner",
+            "11: no model x",
+        ] {
             assert!(all.contains(part), "{part} is missing in\n{all}");
         }
     }

@@ -177,7 +177,7 @@ async fn a_report_is_json_that_says_everything() {
 async fn a_model_that_is_not_there_is_named() {
     let evaluator = evaluator(Entry::new(Arc::new(Embedded::new()), PRICE));
     let faults = evaluator.cases("{\"topic\":\"a\",\"model\":\"gpt\"}", &Params::default()).unwrap_err();
-    assert!(faults[0].what.contains("`gpt`"), "{faults:?}");
+    assert!(faults[0].what.contains("no model \"gpt\"; there are puns"), "{faults:?}");
     let config = super::EvalConfig::default();
     assert!(Evaluator::new(&config, "gpt", Arc::new(Happy)).is_err());
     assert!(Evaluator::new(&config, "puns", Arc::new(Happy)).is_ok());
