@@ -1,6 +1,7 @@
 //! The `quipu` program as its user runs it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod eval;
 mod tools;
 mod up;
 

@@ -26,7 +26,7 @@ const GRPC_PORT: u16 = 50_053;
 /// Port of probes and metrics.
 const ADMIN_PORT: u16 = 9_103;
 /// From the first look at a call to the end of its answer.
-const TOTAL: Duration = Duration::from_secs(60);
+pub(crate) const TOTAL: Duration = Duration::from_secs(60);
 /// Tokens of a chat's answer.
 const CHAT_TOKENS: u32 = 800;
 const CACHE_LIFE: Duration = Duration::from_secs(3_600);
@@ -103,7 +103,7 @@ impl Config {
         let guard_policy = read_guards(reader);
         let budgets = read_budgets(reader);
         let cache = CacheConfig::read(reader);
-        let total = span(reader, "QUIPU_JOKES_TOTAL_TIMEOUT", TOTAL, "longest time of a joke or an answer");
+        let total = read_total(reader);
         let tokens = reader.or("QUIPU_JOKES_CHAT_TOKENS", CHAT_TOKENS, "tokens of a chat's answer, at most");
         let tokens = tokens.and_then(|tokens| {
             let fits = if (16..=8_192).contains(&tokens) { Ok(tokens) } else { Err("must be 16 to 8192") };
@@ -126,8 +126,7 @@ impl Config {
 
     /// The compiled guards.
     pub(crate) fn guards(&self) -> Result<Guards> {
-        Guards::new(&self.guard_policy)
-            .map_err(|fault| Error::new(Kind::FailedPrecondition, "GUARDS_NOT_LOADED", fault.to_string()))
+        compiled(&self.guard_policy)
     }
 
     /// In the terms of the service.
@@ -164,6 +163,12 @@ impl CacheConfig {
     }
 }
 
+/// The compiled guards of a policy.
+pub(crate) fn compiled(policy: &GuardPolicy) -> Result<Guards> {
+    Guards::new(policy)
+        .map_err(|fault| Error::new(Kind::FailedPrecondition, "GUARDS_NOT_LOADED", fault.to_string()))
+}
+
 /// What a person can use for pleasure, and no more than two dollars a day.
 fn default_budgets() -> Budgets {
     const DOLLAR: i64 = 1_000_000_000;
@@ -196,7 +201,7 @@ fn read_budgets(reader: &mut Reader) -> std::result::Result<Budgets, Reported> {
     })
 }
 
-fn read_guards(reader: &mut Reader) -> std::result::Result<GuardPolicy, Reported> {
+pub(crate) fn read_guards(reader: &mut Reader) -> std::result::Result<GuardPolicy, Reported> {
     const NAME: &str = "QUIPU_JOKES_GUARD_FILE";
     let file = reader
         .optional::<String>(NAME, "words and patterns that are refused [default: the built-in policy]")?;
@@ -208,6 +213,10 @@ fn read_guards(reader: &mut Reader) -> std::result::Result<GuardPolicy, Reported
         Err(fault) => Err(format!("{file}: {fault}")),
     });
     reader.check(NAME, compiled)
+}
+
+pub(crate) fn read_total(reader: &mut Reader) -> std::result::Result<Duration, Reported> {
+    span(reader, "QUIPU_JOKES_TOTAL_TIMEOUT", TOTAL, "longest time of a joke or an answer")
 }
 
 /// A time of more than zero and at most a day.

@@ -26,7 +26,8 @@ mod yaml;
 mod tests;
 
 use automaton::Automaton;
-use fold::{is_unspaced, skeleton_of};
+pub(crate) use fold::is_unspaced;
+use fold::skeleton_of;
 use injection::Injection;
 use pattern::BuiltIn;
 use policy::{On, Switches};

@@ -6,6 +6,7 @@ mod cache;
 mod config;
 pub mod domain;
 mod error;
+pub mod eval;
 mod feelings;
 mod grpc;
 pub mod guard;

@@ -3,11 +3,11 @@
 //! A joke or an answer is made in a task of its own, which goes on to its end: a caller that leaves stops the provider, and what
 //! was used is billed all the same.
 
-mod ask;
+pub(crate) mod ask;
 mod jokes;
 mod make;
 mod pay;
-mod prompt;
+pub(crate) mod prompt;
 mod say;
 mod trace;
 

@@ -7,4 +7,4 @@ mod failures;
 mod kept;
 mod making;
 mod scores;
-mod support;
+pub(crate) mod support;

@@ -1,7 +1,9 @@
 //! What kind of joke is wanted.
 
 use std::fmt;
+use std::str::FromStr;
 
+use serde::de::IntoDeserializer as _;
 use serde::{Deserialize, Serialize};
 
 /// Most characters of a topic.
@@ -207,6 +209,24 @@ impl Temperature {
     #[must_use]
     pub fn value(self) -> f64 {
         self.0
+    }
+}
+
+impl FromStr for Style {
+    type Err = serde::de::value::Error;
+
+    /// By [`Style::name`].
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::deserialize(text.into_deserializer())
+    }
+}
+
+impl FromStr for Length {
+    type Err = serde::de::value::Error;
+
+    /// `short`, `medium` or `long`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::deserialize(text.into_deserializer())
     }
 }
 

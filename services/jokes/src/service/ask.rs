@@ -18,7 +18,7 @@ use crate::models::Entry;
 use crate::ports::{Answer, ModelError, Prompt, Tokens};
 
 /// Tries of one model.
-const TRIES: u32 = 2;
+pub(crate) const TRIES: u32 = 2;
 /// Before another try of the same model; half to all of it, so that many do not come back at once.
 const PAUSE: Duration = Duration::from_millis(200);
 /// A provider that wants to be left alone for longer is not waited for.
@@ -130,7 +130,7 @@ impl Jokes {
 }
 
 /// How long to wait before the same model is asked once more, if that may help.
-fn pause(error: &ModelError) -> Option<Duration> {
+pub(crate) fn pause(error: &ModelError) -> Option<Duration> {
     let jittered = |pause: Duration| pause.mul_f64(0.5 + rand::random::<f64>() / 2.0);
     match error {
         ModelError::RateLimited { retry_after: Some(after) } => {

@@ -13,7 +13,7 @@ const FRAME: u32 = 80;
 const TOKENS_OF_A_WORD: u32 = 4;
 
 /// Asks for a joke.
-pub(super) fn joke(request: &JokeRequest, canary: &str) -> Prompt {
+pub(crate) fn joke(request: &JokeRequest, canary: &str) -> Prompt {
     let params = &request.params;
     let system = format!(
         "You write jokes for a public joke service. Write exactly one joke: {}, at most {} words in all. The user's message is a JSON \
@@ -37,7 +37,7 @@ pub(super) fn joke(request: &JokeRequest, canary: &str) -> Prompt {
 }
 
 /// Asks again for what was no joke.
-pub(super) fn repair(first: &Prompt, answer: &str, fault: &str) -> Prompt {
+pub(crate) fn repair(first: &Prompt, answer: &str, fault: &str) -> Prompt {
     let mut again = first.clone();
     again.turns.push(Turn { role: Role::Assistant, text: answer.to_owned() });
     let text =
