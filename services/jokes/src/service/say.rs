@@ -116,8 +116,9 @@ impl Flow {
         loop {
             match until.race(answer.next()).await? {
                 Some(Ok(Piece::Text(piece))) => {
-                    self.take(&piece, until).await?;
-                    if budget::weigh(self.length) > self.most {
+                    let fits = self.fitting(&piece);
+                    self.take(fits, until).await?;
+                    if fits.len() < piece.len() {
                         // It does not keep to its limit: cut, as if it had ended there by itself.
                         self.finish = Some(Finish::Length);
                         break;
@@ -136,6 +137,21 @@ impl Flow {
         }
         let rest = self.window.take().map(Window::finish).transpose().map_err(JokesError::RefusedAnswer)?;
         self.tell(rest.unwrap_or_default(), until).await
+    }
+
+    /// As much of a piece as the answer may still have.
+    fn fitting<'a>(&self, piece: &'a str) -> &'a str {
+        let (mut ascii, mut other) = self.length;
+        let is_beyond = |(_, c): &(usize, char)| {
+            if c.is_ascii() {
+                ascii += 1
+            } else {
+                other += 1
+            }
+            budget::weigh((ascii, other)) > self.most
+        };
+        let end = piece.char_indices().find(is_beyond).map_or(piece.len(), |(at, _)| at);
+        piece.get(..end).unwrap_or_default()
     }
 
     async fn take(&mut self, piece: &str, until: &Until) -> Result<()> {
