@@ -176,9 +176,11 @@ impl Flow {
         until.send(Event::Delta(text)).await
     }
 
-    /// As the provider says, or as counted here.
+    /// As the provider says, or as counted here. Some servers send zeros for what they do not count, but no call is without a
+    /// prompt, and no text without tokens.
     fn used(&self, prompt: &Prompt) -> Tokens {
-        self.tokens.unwrap_or_else(|| Tokens {
+        let is_count = |tokens: &Tokens| tokens.input > 0 && (tokens.output > 0 || self.text.is_empty());
+        self.tokens.filter(is_count).unwrap_or_else(|| Tokens {
             input: budget::count_prompt(prompt),
             output: budget::weigh(self.length),
         })

@@ -4,7 +4,7 @@ use super::support::{Act, Fixture, GOOD, PRICE, Scripted, Setup, TOKENS, all, jo
 use crate::cache::Mode;
 use crate::domain::Conversation;
 use crate::error::JokesError;
-use crate::ports::{Role, Turn};
+use crate::ports::{Role, Tokens, Turn};
 use crate::service::Event;
 
 on_both!(
@@ -97,8 +97,11 @@ async fn a_chat_ends_with_what_it_used(fixture: Fixture) {
 }
 
 async fn usage_is_counted_when_the_provider_does_not_say(fixture: Fixture) {
-    let model = Scripted::new("m", [Act::SayUncounted(GOOD.to_owned())]);
-    let jokes = fixture.service(Setup::of(&model)).await;
-    let usage = joke(&jokes, "ana", false).await.1.unwrap().usage;
-    assert!(usage.input_tokens > 100 && usage.output_tokens > 10, "{usage:?}");
+    let zeros = Tokens { input: 7, output: 0 };
+    for tokens in [None, Some(Tokens::default()), Some(zeros)] {
+        let model = Scripted::new("m", [Act::SayUncounted(GOOD.to_owned(), tokens)]);
+        let jokes = fixture.service(Setup::of(&model)).await;
+        let usage = joke(&jokes, "ana", false).await.1.unwrap().usage;
+        assert!(usage.input_tokens > 100 && usage.output_tokens > 10, "{usage:?}");
+    }
 }
