@@ -49,7 +49,7 @@ async fn call(stream: &mut TcpStream, buffer: &mut Vec<u8>, request: &Request, b
         played = play(write, &reply, request) => played.unwrap_or(Ended::Cancelled),
         () = gone(read, buffer) => Ended::Cancelled,
     };
-    book.end(ended);
+    book.end(ended, &request.asked);
     ended
 }
 
