@@ -10,7 +10,7 @@ use std::{
 };
 
 use mesh_testkit::{FakeLlm, Reply};
-use quipu_e2e::{ProcessMesh, Proof, count};
+use quipu_e2e::{LIMIT, ProcessMesh, Proof, count};
 use saphyr::{LoadableYamlNode as _, Yaml};
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
@@ -50,8 +50,9 @@ impl Trap {
         let (at, caught) = (listener.local_addr().unwrap(), Arc::new(AtomicU64::new(0)));
         let counter = Arc::clone(&caught);
         let listening = tokio::spawn(async move {
-            while listener.accept().await.is_ok() {
+            while let Ok((stream, _)) = listener.accept().await {
                 counter.fetch_add(1, Ordering::SeqCst);
+                drop(stream);
             }
         });
         Self { at, caught, _listening: AbortOnDropHandle::new(listening) }
@@ -138,16 +139,15 @@ fn expected(mesh: &ProcessMesh, fake: &FakeLlm) -> BTreeSet<SocketAddr> {
 async fn controls(proof: &mut Proof, fake: &FakeLlm, trap: &Trap) {
     let url = format!("{}/chat/completions", fake.base_url());
     fake.always(Reply::redirect(307, &format!("http://{}/", trap.at)));
-    let careless =
-        |builder: reqwest::ClientBuilder| builder.timeout(std::time::Duration::from_millis(200)).build();
-    let follows = careless(reqwest::Client::builder().no_proxy()).unwrap();
-    let proxied = reqwest::Proxy::all(format!("http://{}", trap.at)).unwrap();
-    let proxied = careless(reqwest::Client::builder().proxy(proxied)).unwrap();
-    for (n, client) in (1..).zip([follows, proxied]) {
-        // The trap never answers.
-        let _ = client.post(&url).body("{}").send().await;
-        let caught = trap.caught();
-        proof.check(caught == n, || format!("the control: {caught} and not {n} connections at the trap"));
+    let proxy = reqwest::Proxy::all(format!("http://{}", trap.at)).unwrap();
+    let follows = reqwest::Client::builder().no_proxy().timeout(LIMIT).build().unwrap();
+    let proxied = reqwest::Client::builder().proxy(proxy).timeout(LIMIT).build().unwrap();
+    for (what, client) in [("redirect", follows), ("proxy", proxied)] {
+        let before = trap.caught();
+        let answer = client.post(&url).body("{}").send().await;
+        proof.check(answer.is_err() && trap.caught() > before, || {
+            format!("the control of the {what}: {answer:?}")
+        });
     }
 }
 
