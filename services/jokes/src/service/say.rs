@@ -63,7 +63,7 @@ impl Jokes {
         until: &Until,
     ) -> Result<Said> {
         let Asked { entry, mut answer, reservation, fallback, span } = asked;
-        let window = self.guards.window(&[&self.canary], &prompt.system);
+        let window = self.guards.window(&prompt.system);
         let mut flow = Flow::new(prompt, window, manner);
         let outcome = flow.run(&mut answer, until).instrument(span.clone()).await;
         // Stops a provider that is still talking.

@@ -38,10 +38,8 @@ fn honest_texts_leave_as_they_came() {
     let guards = guards();
     let text: String =
         benign().filter(|line| guards.input(line).is_ok()).map(|line| format!("{line}.\n")).collect();
-    let mut window = guards.window(
-        &["Quipu-Canary-7f3a9c21"],
-        "You tell short clean jokes for the whole family. Never explain.",
-    );
+    let guards = guards.keeping(&["Quipu-Canary-7f3a9c21"]);
+    let mut window = guards.window("You tell short clean jokes for the whole family. Never explain.");
     let mut out = window.push(&text).unwrap();
     out.push_str(&window.finish().unwrap());
     assert_eq!(out, text);
