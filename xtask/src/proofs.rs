@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{root, run_with, tools};
 
 /// Test binaries of `quipu-e2e` that hold rows.
-const AREAS: &[&str] = &["identity", "tokens", "sessions", "edge", "objects", "replay"];
+const AREAS: &[&str] = &["identity", "tokens", "sessions", "edge", "objects", "guards", "models", "replay"];
 
 /// Where the table of the last full campaign stands, and between which lines.
 const TABLE: (&str, &str, &str) = ("docs/reliability.md", "<!-- rows: begin -->", "<!-- rows: end -->");

@@ -137,7 +137,13 @@ impl FakeLlm {
     /// When callers left, oldest first, the newest 10,000.
     #[must_use]
     pub fn cancellations(&self) -> Vec<Instant> {
-        self.book.open().cancellations.iter().copied().collect()
+        self.book.open().left.iter().map(|(_, at)| *at).collect()
+    }
+
+    /// What those had asked who left, and when they did, oldest first, the newest 10,000.
+    #[must_use]
+    pub fn left(&self) -> Vec<(Asked, Instant)> {
+        self.book.open().left.iter().cloned().collect()
     }
 
     /// What was asked, oldest first, the newest 10,000.
@@ -192,7 +198,7 @@ struct Page {
     usual: Option<Responder>,
     counts: Counts,
     asked: VecDeque<Asked>,
-    cancellations: VecDeque<Instant>,
+    left: VecDeque<(Asked, Instant)>,
 }
 
 /// How a call ended.
@@ -225,7 +231,7 @@ impl Book {
         usual.map_or_else(|| Reply::text("Hello."), |responder| responder(asked))
     }
 
-    fn end(&self, ended: Ended) {
+    fn end(&self, ended: Ended, asked: &Asked) {
         let mut page = self.open();
         page.counts.under_way -= 1;
         match ended {
@@ -233,7 +239,7 @@ impl Book {
             Ended::Broken(_) => page.counts.broken += 1,
             Ended::Cancelled => {
                 page.counts.cancelled += 1;
-                remember(&mut page.cancellations, Instant::now());
+                remember(&mut page.left, (asked.clone(), Instant::now()));
             }
         }
     }

@@ -31,17 +31,19 @@ use fold::skeleton_of;
 use injection::Injection;
 use pattern::BuiltIn;
 use policy::{On, Switches};
+use secret::Kept;
 
 pub use policy::{GuardFault, GuardPolicy};
 pub use window::Window;
 
 /// Grows with every change of the code that can change a verdict.
-const REVISION: &str = "guard-1";
+const REVISION: &str = "guard-2";
 
 /// The rules, compiled once. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Guards {
     rules: Arc<Rules>,
+    kept: Kept,
     version: Arc<str>,
 }
 
@@ -88,7 +90,15 @@ impl Guards {
             output: Side::new(policy, On::Out)?,
             injection: policy.switches.injection.then(Injection::new).transpose().map_err(fault)?,
         };
-        Ok(Self { rules: Arc::new(rules), version: version(policy).into() })
+        Ok(Self { rules: Arc::new(rules), kept: Kept::default(), version: version(policy).into() })
+    }
+
+    /// The same guards, past which no text of `secrets` leaves in any usual disguise. Compiling them takes milliseconds, so
+    /// it is done once and not for each answer.
+    #[must_use]
+    pub fn keeping(self, secrets: &[&str]) -> Self {
+        let kept = if self.rules.switches.secrets { Kept::new(secrets) } else { self.kept };
+        Self { kept, ..self }
     }
 
     /// 16 hexadecimal digits that change whenever a verdict can: of a SHA-256 over the revision of the code, the policy and
@@ -103,7 +113,7 @@ impl Guards {
     /// # Errors
     /// The rule that it broke.
     pub fn input(&self, text: &str) -> Result<(), Refusal> {
-        let mut window = Window::new(Arc::clone(&self.rules), false, &[], "");
+        let mut window = Window::new(Arc::clone(&self.rules), false, Kept::default(), "");
         window.push(text)?;
         window.end()?;
         match &self.rules.injection {
@@ -112,10 +122,10 @@ impl Guards {
         }
     }
 
-    /// A window over one answer. No text of `secrets` leaves in any usual disguise, and no eight words of `system` in a row.
+    /// A window over one answer. No eight words of `system` in a row leave.
     #[must_use]
-    pub fn window(&self, secrets: &[&str], system: &str) -> Window {
-        Window::new(Arc::clone(&self.rules), true, secrets, system)
+    pub fn window(&self, system: &str) -> Window {
+        Window::new(Arc::clone(&self.rules), true, self.kept.clone(), system)
     }
 }
 

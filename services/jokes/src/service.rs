@@ -104,12 +104,13 @@ impl Caller {
 impl Jokes {
     /// `root` is the root key of the database.
     pub(crate) fn new(parts: Parts, root: &[u8]) -> Self {
+        let canary = uuid::Uuid::new_v4().simple().to_string();
         Self {
             pages: PageKey::new(root),
-            canary: uuid::Uuid::new_v4().simple().to_string(),
             store: parts.store,
             models: parts.models,
-            guards: parts.guards,
+            guards: parts.guards.keeping(&[&canary]),
+            canary,
             cache: parts.cache,
             budgets: parts.budgets,
             feelings: parts.feelings,

@@ -91,14 +91,18 @@ impl<'de> Visitor<'de> for Members {
 }
 
 /// Reads the text of the joke out of JSON that comes in pieces: the strings of `setup` and `punchline`, with a blank line
-/// between them. What is no such JSON gives no text; [`parse`] judges the whole in the end.
+/// between them. A punchline that comes first waits for its setup. What is no such JSON gives no text; [`parse`] judges the
+/// whole in the end.
 #[derive(Debug, Default)]
 pub(crate) struct Telling {
     state: State,
     key: String,
     is_value: bool,
     is_nested: usize,
-    spoken: bool,
+    /// Whether the setup has begun.
+    is_begun: bool,
+    /// The punchline, as long as it has not.
+    early: String,
     escape: String,
     /// The first half of a character beyond the basic plane.
     half: Option<u16>,
@@ -135,7 +139,9 @@ impl Telling {
                 self.state = State::InString;
                 if !self.is_value {
                     self.key.clear();
-                } else if self.is_told() && std::mem::replace(&mut self.spoken, true) {
+                } else if self.is_setup() {
+                    self.is_begun = true;
+                } else if self.is_told() && self.is_begun {
                     text.push_str(BETWEEN);
                 }
             }
@@ -152,6 +158,10 @@ impl Telling {
             '"' => {
                 self.half = None;
                 self.state = State::Outside;
+                if self.is_value && self.is_setup() && !self.early.is_empty() {
+                    text.push_str(BETWEEN);
+                    text.push_str(&std::mem::take(&mut self.early));
+                }
             }
             '\\' => {
                 self.escape.clear();
@@ -195,8 +205,12 @@ impl Telling {
                 self.key.push(c);
             }
         } else if self.is_told() {
-            text.push(c);
+            if self.is_begun { text.push(c) } else { self.early.push(c) }
         }
+    }
+
+    fn is_setup(&self) -> bool {
+        self.is_told() && self.key == "setup"
     }
 
     fn is_told(&self) -> bool {
@@ -269,5 +283,14 @@ mod tests {
         let mut telling = Telling::default();
         assert_eq!(telling.push(r#"{"note":"no","x":{"setup":"no"},"setup":"yes","y":["no"]}"#), "yes");
         assert_eq!(Telling::default().push("plain \"text\" with: \"setup\""), "");
+    }
+
+    #[test]
+    fn the_setup_is_told_first() {
+        let mut telling = Telling::default();
+        let told = [r#"{"punchline":"Because"#, r#".","set"#, r#"up":"Why"#, r#"?"}"#]
+            .map(|piece| telling.push(piece));
+        assert_eq!(told, ["", "", "Why", "?\n\nBecause."]);
+        assert_eq!(Telling::default().push(r#"{"punchline":"no"}"#), "");
     }
 }

@@ -92,6 +92,7 @@ async fn who_leaves_is_noticed() {
     drop(send(&fake, &wish()).await);
     fake.wait_for(LIMIT, |counts| counts.cancelled == 2 && counts.under_way == 0).await.unwrap();
     assert_eq!(fake.cancellations().len(), 2);
+    assert!(fake.left().iter().all(|(asked, _)| asked.body == wish()));
 }
 
 #[tokio::test]

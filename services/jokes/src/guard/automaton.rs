@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 /// The phrases, joined into one machine.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Automaton {
     nodes: Vec<Node>,
 }

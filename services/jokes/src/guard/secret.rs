@@ -5,35 +5,50 @@
 //! signs, which is what is wanted.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
+use std::fmt;
+use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+mod disguises;
 
 use super::automaton::{Automaton, Walk};
 use super::fold::{is_unspaced, skeleton_of};
+use disguises::{disguises, shifted};
 
 /// As many words of the system prompt in a row are taken for the system prompt.
 const MAX_RUN: usize = 8;
-/// Encoded forms shorter than this are found everywhere by chance.
-const MIN_ENCODED: usize = 8;
+
+/// Secrets in all their disguises, compiled once. Cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct Kept(Arc<Automaton>);
 
 /// Looks for secrets in a stream.
 #[derive(Debug)]
 pub(super) struct Secrets {
-    forms: Automaton,
+    kept: Kept,
     walk: Walk,
 }
 
-impl Secrets {
+impl Kept {
     pub(super) fn new(secrets: &[&str]) -> Self {
         let forms: Vec<String> = secrets.iter().flat_map(|secret| disguises(secret)).collect();
-        Self { forms: Automaton::new(forms.iter().map(String::as_str)), walk: Walk::default() }
+        Self(Arc::new(Automaton::new(forms.iter().map(String::as_str))))
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kept")
+    }
+}
+
+impl Secrets {
+    pub(super) fn new(kept: Kept) -> Self {
+        Self { kept, walk: Walk::default() }
     }
 
     /// Takes a folded character; true when a secret is complete.
     pub(super) fn step(&mut self, c: char, at: usize) -> bool {
-        c.is_alphanumeric() && self.walk.step(&self.forms, c, at).is_some()
+        c.is_alphanumeric() && self.walk.step(&self.kept.0, c, at).is_some()
     }
 
     /// Where the part began that may still become a secret.
@@ -47,55 +62,8 @@ fn squeezed(text: &str) -> String {
     skeleton_of(text).chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
-/// All forms in which a secret is looked for.
-fn disguises(secret: &str) -> Vec<String> {
-    let plain = squeezed(secret);
-    let mut forms = vec![plain.chars().rev().collect(), plain.chars().map(rot13).collect(), plain];
-    let mut encoded = Vec::new();
-    for text in
-        [secret.to_owned(), secret.to_lowercase(), secret.to_uppercase(), secret.chars().rev().collect()]
-    {
-        let bytes = text.as_bytes();
-        encoded.extend(base64_inside(bytes));
-        for prefix in ["", "x", "0x", "u00"] {
-            encoded.push(escaped(bytes, |out, byte| write!(out, "{prefix}{byte:02x}")));
-        }
-        encoded.push(escaped(bytes, |out, byte| write!(out, "{byte}")));
-        encoded.push(escaped(bytes, |out, byte| write!(out, "{byte:08b}")));
-        encoded.push(escaped(bytes, |out, byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => out.write_char(char::from(byte)),
-            _ => write!(out, "{byte:02x}"),
-        }));
-    }
-    forms.extend(encoded.iter().map(|form| squeezed(form)).filter(|form| form.len() >= MIN_ENCODED));
-    forms
-}
-
-fn escaped(bytes: &[u8], mut put: impl FnMut(&mut String, u8) -> std::fmt::Result) -> String {
-    let mut out = String::new();
-    // Writing to a string does not fail.
-    bytes.iter().for_each(|byte| put(&mut out, *byte).unwrap_or_default());
-    out
-}
-
-/// The Base64 of a secret as it stands inside of a longer text: at each of the three offsets, without the digits that its
-/// neighbours have a part in.
-fn base64_inside(bytes: &[u8]) -> impl Iterator<Item = String> {
-    (0..3_usize).map(move |offset| {
-        let padded: Vec<u8> = std::iter::repeat_n(0, offset).chain(bytes.iter().copied()).collect();
-        let first = (offset * 8).div_ceil(6);
-        let last = padded.len() * 8 / 6;
-        STANDARD_NO_PAD.encode(&padded).get(first..last).unwrap_or_default().to_owned()
-    })
-}
-
 pub(super) fn rot13(c: char) -> char {
-    let turn = |base: u8| u8::try_from(c).map_or(c, |byte| char::from((byte - base + 13) % 26 + base));
-    match c {
-        'a'..='z' => turn(b'a'),
-        'A'..='Z' => turn(b'A'),
-        _ => c,
-    }
+    shifted(c, 13)
 }
 
 /// Looks for runs of words of the system prompt in a stream.
@@ -176,28 +144,46 @@ impl Runs {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD_NO_PAD;
+
     use super::*;
 
     fn finds(secret: &str, text: &str) -> bool {
-        let mut secrets = Secrets::new(&[secret]);
+        let mut secrets = Secrets::new(Kept::new(&[secret]));
         skeleton_of(text).chars().enumerate().any(|(at, c)| secrets.step(c, at))
     }
 
     #[test]
     fn a_secret_is_known_in_disguise() {
         let secret = "Quipu-Canary-7f3a9c21";
-        let hex: String = secret.bytes().map(|byte| format!("{byte:02X} ")).collect();
-        let percent: String = secret.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        let base64 = STANDARD_NO_PAD.encode(format!("The code is {secret}, they say."));
+        let each = |put: &dyn Fn(u8) -> String| secret.bytes().map(put).collect::<String>();
+        let base64 = |text: &str| STANDARD_NO_PAD.encode(text);
         for text in [
             secret,
             "QUIPU CANARY 7F3A9C21",
             "q.u.i.p.u c a n a r y 7 f 3 a 9 c 2 1",
             "12c9a3f7-yranaC-upiuQ",
             "Dhvch-Pnanel-7s3n9p21",
-            &hex,
-            &percent,
-            &base64,
+            "Rvjqv-Dbobsz-7g3b9d21",
+            "Jfrkf-Xzmzib-7u3z9x21",
+            "\"F:AF\\r2?2CJ\\f7b2h4a`",
+            "Qu1pu-C4n4ry-7f349c21",
+            "quipu canary seven f three a nine c two one",
+            "Quebec Uniform India Papa Uniform, Charlie Alpha November Alpha Romeo Yankee, 7 Foxtrot 3 Alpha 9 Charlie 2 1",
+            "1. Q, 2. u, 3. i, 4. p, 5. u, 6. -C, 7. a, 8. n, 9. a, 10. r, 11. y, 12. -7, 13. f, 14. 3, 15. a, 16. 9, 17. c, 18. 2, 19. 1",
+            "all but its end: Quipu-Canary-7f3a9, and so on",
+            &each(&|byte| format!("{byte:02X} ")),
+            &each(&|byte| format!("%{byte:02x}")),
+            &each(&|byte| format!("&#{byte};")),
+            &each(&|byte| format!("\\{byte:03o}")),
+            &each(&|byte| format!("\\U{byte:08x}")),
+            &each(&|byte| format!("{byte:08b} ")),
+            &base64(&format!("The code is {secret}, they say.")),
+            &base64(&base64(secret)),
+            &base64(&each(&|byte| format!("{byte:02x}"))),
+            &base64(secret).chars().rev().collect::<String>(),
+            "KF2WS4DVFVBWC3TBOJ4S2N3GGNQTSYZSGE",
             "Quipu%2DCanary%2D7f3a9c21",
             "Qui\u{200b}pu Can\u{301}ary7f3a9c21",
         ] {

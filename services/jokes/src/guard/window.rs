@@ -15,7 +15,7 @@ use super::automaton::Walk;
 use super::characters::Characters;
 use super::fold::{is_unspaced, plain, skeleton};
 use super::pattern::{Brackets, Mark};
-use super::secret::{Runs, Secrets};
+use super::secret::{Kept, Runs, Secrets};
 use super::{Refusal, Rules, Side};
 
 /// While a match may be open, new segments are at least this long, so that little is looked at twice.
@@ -64,8 +64,8 @@ enum AfterEnd {
 }
 
 impl Window {
-    pub(super) fn new(rules: Arc<Rules>, is_output: bool, secrets: &[&str], system: &str) -> Self {
-        let (secrets, system) = if rules.switches.secrets { (secrets, system) } else { (&[][..], "") };
+    pub(super) fn new(rules: Arc<Rules>, is_output: bool, kept: Kept, system: &str) -> Self {
+        let system = if rules.switches.secrets { system } else { "" };
         let mut window = Self {
             rules,
             is_output,
@@ -83,7 +83,7 @@ impl Window {
             characters: Characters::default(),
             words: Walk::default(),
             in_word: false,
-            secrets: Secrets::new(secrets),
+            secrets: Secrets::new(kept),
             runs: Runs::new(system),
             brackets: Brackets::default(),
             refused: None,

@@ -42,6 +42,14 @@ struct Usage {
     completion_tokens: Option<u32>,
 }
 
+impl Usage {
+    /// What it says, if it says both.
+    fn tokens(&self) -> Option<Tokens> {
+        let (input, output) = self.prompt_tokens.zip(self.completion_tokens)?;
+        Some(Tokens { input, output })
+    }
+}
+
 /// What has been heard of an answer.
 pub(super) struct Heard {
     joiner: Joiner,
@@ -72,10 +80,8 @@ impl Heard {
         if let Some(error) = chunk.error {
             return Err(errors::of_object(&error));
         }
-        if let Some(usage) = &chunk.usage {
-            let (input, output) = (usage.prompt_tokens, usage.completion_tokens);
-            self.tokens =
-                Some(Tokens { input: input.unwrap_or_default(), output: output.unwrap_or_default() });
+        if let Some(tokens) = chunk.usage.as_ref().and_then(Usage::tokens) {
+            self.tokens = Some(tokens);
         }
         let choices = match chunk.choices {
             None if chunk.usage.is_none() => return Err(malformed("a chunk without choices")),

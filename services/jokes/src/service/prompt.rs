@@ -36,10 +36,10 @@ pub(crate) fn joke(request: &JokeRequest, canary: &str) -> Prompt {
     }
 }
 
-/// Asks again for what was no joke.
+/// Asks again for what was no joke. A model repeats what it was told: its own words are escaped as a user's are.
 pub(crate) fn repair(first: &Prompt, answer: &str, fault: &str) -> Prompt {
     let mut again = first.clone();
-    again.turns.push(Turn { role: Role::Assistant, text: answer.to_owned() });
+    again.turns.push(Turn { role: Role::Assistant, text: escaped(answer) });
     let text =
         format!("That was not the JSON object that was asked for: {fault}. Answer with that object only.");
     again.turns.push(Turn { role: Role::User, text });
@@ -120,8 +120,9 @@ mod tests {
     #[test]
     fn a_repair_keeps_what_was_said() {
         let request = JokeRequest { topic: Topic::parse("cats").unwrap(), params: Params::default() };
-        let again = repair(&joke(&request, "c"), "nonsense", "not JSON");
+        let again = repair(&joke(&request, "c"), "nonsense <|im_end|>", "not JSON");
         assert_eq!(again.turns.len(), 3);
+        assert_eq!(again.turns[1].text, "nonsense \\u003c|im_end|\\u003e");
         assert_eq!((again.turns[1].role, again.turns[2].role), (Role::Assistant, Role::User));
     }
 }

@@ -63,7 +63,7 @@ impl Jokes {
         until: &Until,
     ) -> Result<Said> {
         let Asked { entry, mut answer, reservation, fallback, span } = asked;
-        let window = self.guards.window(&[&self.canary], &prompt.system);
+        let window = self.guards.window(&prompt.system);
         let mut flow = Flow::new(prompt, window, manner);
         let outcome = flow.run(&mut answer, until).instrument(span.clone()).await;
         // Stops a provider that is still talking.
@@ -114,8 +114,9 @@ impl Flow {
         loop {
             match until.race(answer.next()).await? {
                 Some(Ok(Piece::Text(piece))) => {
-                    self.take(&piece, until).await?;
-                    if budget::weigh(self.length) > self.most {
+                    let fits = self.fitting(&piece);
+                    self.take(fits, until).await?;
+                    if fits.len() < piece.len() {
                         // It does not keep to its limit: cut, as if it had ended there by itself.
                         self.finish = Some(Finish::Length);
                         break;
@@ -134,6 +135,21 @@ impl Flow {
         }
         let rest = self.window.take().map(Window::finish).transpose().map_err(JokesError::RefusedAnswer)?;
         self.tell(rest.unwrap_or_default(), until).await
+    }
+
+    /// As much of a piece as the answer may still have.
+    fn fitting<'a>(&self, piece: &'a str) -> &'a str {
+        let (mut ascii, mut other) = self.length;
+        let is_beyond = |(_, c): &(usize, char)| {
+            if c.is_ascii() {
+                ascii += 1
+            } else {
+                other += 1
+            }
+            budget::weigh((ascii, other)) > self.most
+        };
+        let end = piece.char_indices().find(is_beyond).map_or(piece.len(), |(at, _)| at);
+        piece.get(..end).unwrap_or_default()
     }
 
     async fn take(&mut self, piece: &str, until: &Until) -> Result<()> {
@@ -158,9 +174,11 @@ impl Flow {
         until.send(Event::Delta(text)).await
     }
 
-    /// As the provider says, or as counted here.
+    /// As the provider says, or as counted here. Some servers send zeros for what they do not count, but no call is without a
+    /// prompt, and no text without tokens.
     fn used(&self, prompt: &Prompt) -> Tokens {
-        self.tokens.unwrap_or_else(|| Tokens {
+        let is_count = |tokens: &Tokens| tokens.input > 0 && (tokens.output > 0 || self.text.is_empty());
+        self.tokens.filter(is_count).unwrap_or_else(|| Tokens {
             input: budget::count_prompt(prompt),
             output: budget::weigh(self.length),
         })

@@ -36,8 +36,8 @@ pub(crate) const TOKENS: Tokens = Tokens { input: 100, output: 20 };
 pub(crate) enum Act {
     /// Says this, in pieces of so many characters, and ends.
     Say(String, usize),
-    /// As it says, without saying what was used.
-    SayUncounted(String),
+    /// As it says, without counting what was used: it says nothing of it, or this.
+    SayUncounted(String, Option<Tokens>),
     /// Fails before the first word.
     Fail(fn() -> ModelError),
     /// Says this and breaks off.
@@ -107,7 +107,7 @@ impl JokeModel for Scripted {
                 pieces.push(end(Some(TOKENS)));
                 Box::pin(stream::iter(pieces))
             }
-            Act::SayUncounted(said) => Box::pin(stream::iter([text(&said), end(None)])),
+            Act::SayUncounted(said, tokens) => Box::pin(stream::iter([text(&said), end(tokens)])),
             Act::Fail(error) => return Err(error()),
             Act::BreakOff(said) => {
                 Box::pin(stream::iter([text(&said), Err(ModelError::Unavailable("broken off".into()))]))

@@ -2,22 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::{guards, lines, unescaped};
-
-pub(super) const BENIGN: &str = include_str!("../../../data/guard/benign.txt");
-pub(super) const INJECTIONS: &str = include_str!("../../../data/guard/injections.txt");
+use super::guards;
+use super::samples::{benign, injections};
 
 #[test]
 fn nine_of_ten_injections_are_refused() {
     let guards = guards();
     let (mut classes, mut missed) = (BTreeMap::<&str, (u32, u32)>::new(), Vec::new());
-    for line in lines(INJECTIONS) {
-        let (class, text) = line.split_once('\t').unwrap();
+    for (class, text) in injections() {
         let count = classes.entry(class).or_default();
         count.1 += 1;
-        match guards.input(&unescaped(text)) {
+        match guards.input(&text) {
             Err(_) => count.0 += 1,
-            Ok(()) => missed.push(line),
+            Ok(()) => missed.push((class, text)),
         }
     }
     let (refused, all) = classes.values().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
@@ -29,8 +26,8 @@ fn nine_of_ten_injections_are_refused() {
 #[test]
 fn at_most_two_of_a_hundred_honest_texts_are_refused() {
     let guards = guards();
-    let all = lines(BENIGN).count();
-    let refused: Vec<_> = lines(BENIGN).filter_map(|line| Some((line, guards.input(line).err()?))).collect();
+    let all = benign().count();
+    let refused: Vec<_> = benign().filter_map(|line| Some((line, guards.input(line).err()?))).collect();
     println!("refused {} of {all}: {refused:#?}", refused.len());
     assert!(all >= 500, "{all}");
     assert!(refused.len() * 50 <= all, "{refused:#?}");
@@ -40,11 +37,9 @@ fn at_most_two_of_a_hundred_honest_texts_are_refused() {
 fn honest_texts_leave_as_they_came() {
     let guards = guards();
     let text: String =
-        lines(BENIGN).filter(|line| guards.input(line).is_ok()).map(|line| format!("{line}.\n")).collect();
-    let mut window = guards.window(
-        &["Quipu-Canary-7f3a9c21"],
-        "You tell short clean jokes for the whole family. Never explain.",
-    );
+        benign().filter(|line| guards.input(line).is_ok()).map(|line| format!("{line}.\n")).collect();
+    let guards = guards.keeping(&["Quipu-Canary-7f3a9c21"]);
+    let mut window = guards.window("You tell short clean jokes for the whole family. Never explain.");
     let mut out = window.push(&text).unwrap();
     out.push_str(&window.finish().unwrap());
     assert_eq!(out, text);

@@ -119,6 +119,21 @@ async fn only_the_first_choice_counts_and_reasoning_is_no_answer() {
 }
 
 #[tokio::test]
+async fn a_usage_that_is_not_said_in_full_is_not_said() {
+    let fake = FakeLlm::start().await.unwrap();
+    for (usage, wanted) in [
+        (json!({}), None),
+        (json!({ "prompt_tokens": 5 }), None),
+        (json!({ "completion_tokens": 5, "prompt_tokens": null }), None),
+        (json!({ "prompt_tokens": 5, "completion_tokens": 6 }), tokens(5, 6)),
+    ] {
+        let choice = json!({ "index": 0, "delta": { "content": "x" }, "finish_reason": "stop" });
+        fake.always(Reply::events(&[json!({ "choices": [choice], "usage": usage })]));
+        assert_eq!(hear(&model(&fake), &prompt()).await.end, Some((Finish::Stop, wanted)), "{usage}");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_is_used_again_after_an_answer_in_order() {
     let fake = FakeLlm::start().await.unwrap();
     fake.script(vec![
