@@ -10,6 +10,7 @@ pub(crate) mod proxies;
 mod request_id;
 mod sending;
 mod taking;
+mod timer;
 pub(crate) mod tls;
 pub(crate) mod told;
 pub(crate) mod watch;

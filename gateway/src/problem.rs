@@ -3,6 +3,8 @@
 //! A handler gives back a [`Failure`]; what depends on the request (its id, its trace) is added in one place, by the
 //! envelope at the edge, which also logs the cause once. No cause, path or address of the inside is ever in the text.
 
+mod form;
+
 use std::{sync::Arc, time::Duration};
 
 use axum::{body::Body, response::IntoResponse};
@@ -12,9 +14,9 @@ use http::{
 };
 use mesh_client::is_own_denial;
 use mesh_error::{Error, Kind};
-use serde::Serialize;
 use tonic::Status;
-use utoipa::ToSchema;
+
+pub(crate) use self::form::Problem;
 
 /// The media type of a problem.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
@@ -33,48 +35,6 @@ pub(crate) struct Failure {
 /// Marks an answer that is no success and yet has a body of its own: `/readyz`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OwnBody;
-
-/// The body of every answer that is not a success.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Problem {
-    /// Always "about:blank": `reason` tells problems apart.
-    #[serde(rename = "type")]
-    pub(crate) kind: &'static str,
-    /// The HTTP status in words.
-    pub(crate) title: String,
-    /// The HTTP status.
-    pub(crate) status: u16,
-    /// What went wrong, for people.
-    pub(crate) detail: String,
-    /// The path of the request.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) instance: Option<String>,
-    /// What went wrong, for programs: stable, in UPPER_SNAKE_CASE.
-    pub(crate) reason: String,
-    /// Each field that is wrong.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) errors: Vec<FieldProblem>,
-    /// The rule of a guard that refused, if one did.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) rule: Option<String>,
-    /// Seconds after which another try may succeed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) retry_after: Option<u64>,
-    /// The trace that the request belongs to, if it is traced.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) trace_id: Option<String>,
-    /// As in the `x-request-id` header.
-    pub(crate) request_id: String,
-}
-
-/// A field that is wrong.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct FieldProblem {
-    /// Its name in the request.
-    pub(crate) field: String,
-    /// What is wrong with it.
-    pub(crate) detail: String,
-}
 
 impl Failure {
     /// A failure whose HTTP status has no kind of its own (404 of a route, 405, 408, 413, 414, 415, 422, 431).
@@ -149,35 +109,6 @@ impl Failure {
         &self.error
     }
 
-    /// The body, with what is known of the request.
-    pub(crate) fn problem(&self, request_id: &str, trace_id: Option<String>, path: Option<&str>) -> Problem {
-        Problem {
-            kind: "about:blank",
-            title: title(self.status),
-            status: self.status.as_u16(),
-            detail: self.error.message().to_owned(),
-            instance: path.map(str::to_owned),
-            reason: self.error.reason().to_owned(),
-            errors: self.errors(),
-            rule: self.error.metadata().get("rule").cloned(),
-            retry_after: self.retry_after(),
-            trace_id,
-            request_id: request_id.to_owned(),
-        }
-    }
-
-    /// Each field at fault; a refusal by a guard names its field beside its rule.
-    fn errors(&self) -> Vec<FieldProblem> {
-        let wrong = self.error.violations().iter().map(|v| (&v.field, v.description.as_str()));
-        let refused = self.error.metadata().get("field").map(|field| {
-            let message = self.error.message();
-            let detail = message.strip_prefix(field.as_str()).and_then(|rest| rest.strip_prefix(": "));
-            (field, detail.unwrap_or(message))
-        });
-        let all = wrong.chain(refused);
-        all.map(|(field, detail)| FieldProblem { field: field.clone(), detail: detail.to_owned() }).collect()
-    }
-
     /// Whole seconds, at least one, for whatever a later try can mend.
     fn retry_after(&self) -> Option<u64> {
         let given = self.error.retry_after();
@@ -193,10 +124,6 @@ impl Failure {
 /// Rounded up, at least one.
 pub(crate) fn whole_seconds(duration: Duration) -> u64 {
     (duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).max(1)
-}
-
-fn title(status: StatusCode) -> String {
-    status.canonical_reason().unwrap_or("Client Closed Request").to_owned()
 }
 
 /// What a service answered. A denial that is about the gateway's own identity is a fault of ours, not of the caller; so is
@@ -288,16 +215,5 @@ mod tests {
     fn every_401_carries_a_challenge() {
         let login = Failure::from(Error::unauthenticated("INVALID_CREDENTIALS", "no")).into_response();
         assert_eq!(login.headers()[WWW_AUTHENTICATE], CHALLENGE);
-    }
-
-    #[test]
-    fn the_body_names_each_field() {
-        let failure = Failure::from(Error::invalid_field("email", "is empty"));
-        let body = serde_json::to_value(failure.problem("r1", None, Some("/v1/x"))).unwrap();
-        assert_eq!(body["type"], "about:blank");
-        assert_eq!(body["title"], "Bad Request");
-        assert_eq!(body["errors"][0]["field"], "email");
-        assert_eq!(body["request_id"], "r1");
-        assert!(body.get("trace_id").is_none());
     }
 }

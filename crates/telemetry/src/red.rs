@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use metrics::{Gauge, Histogram, SharedString, gauge, histogram};
+use metrics::{Gauge, Histogram, Label, SharedString, gauge, histogram};
 
 use crate::metrics_names as names;
 use crate::recorder;
@@ -20,7 +20,7 @@ pub const UNKNOWN: &str = "_OTHER";
 enum Labels {
     Server { workload: Arc<str>, method: Arc<str>, code: &'static str },
     Client { workload: Arc<str>, server: Arc<str>, method: Arc<str>, code: &'static str },
-    Http { method: &'static str, route: &'static str, status: u16 },
+    Http { method: &'static str, route: &'static str, status: u16, error: String },
 }
 
 /// The histograms, each looked up by its labels once: the recorder copies and sorts all of them at each look.
@@ -58,12 +58,17 @@ impl Labels {
                 "quipu_workload" => Arc::clone(workload),
                 "quipu_server" => Arc::clone(server)
             ),
-            Self::Http { method, route, status } => histogram!(
-                names::HTTP_SERVER_REQUEST_DURATION,
-                "http_request_method" => *method,
-                "http_route" => *route,
-                "http_response_status_code" => status.to_string()
-            ),
+            Self::Http { method, route, status, error } => {
+                let mut labels = vec![
+                    Label::new("http_request_method", *method),
+                    Label::new("http_route", *route),
+                    Label::new("http_response_status_code", status.to_string()),
+                ];
+                if !error.is_empty() {
+                    labels.push(Label::new("error_type", error.clone()));
+                }
+                histogram!(names::HTTP_SERVER_REQUEST_DURATION, labels)
+            }
         }
     }
 }
@@ -85,9 +90,15 @@ pub fn rpc_client_call(
     Labels::Client { workload, server, method, code }.record(took);
 }
 
-/// A request that an HTTP server has answered; `route` is the template (`/v1/users/{id}`), never the path.
-pub fn http_server_request(method: &'static str, route: &'static str, status: u16, took: Duration) {
-    Labels::Http { method, route, status }.record(took);
+/// A request that an HTTP server has answered; `route` is the template (`/v1/users/{id}`), never the path. `error` says, in a
+/// word of a closed list, why an answer failed after its head had told the status, and is empty for every other one.
+pub fn http_server_request(
+    method: &'static str,
+    route: &'static str,
+    (status, error): (u16, &str),
+    took: Duration,
+) {
+    Labels::Http { method, route, status, error: error.to_owned() }.record(took);
 }
 
 /// Counts a call as in progress until it is dropped.

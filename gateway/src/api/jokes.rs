@@ -1,17 +1,20 @@
-//! Jokes, chats and what they cost, as JSON.
+//! Jokes as JSON; chats and what both cost in files of their own.
 
+mod chat;
 mod convert;
+mod costs;
 mod query;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub(crate) use self::query::JokesQuery;
+pub(crate) use self::{
+    chat::{ChatAnswer, ChatBody, ChatEnd, ChatEvent, ChatMessage},
+    costs::{Budgets, JokeModel, JokeModels, Usage},
+    query::JokesQuery,
+};
 use super::sentiment::Label;
 use crate::problem::Problem;
-
-/// The largest number that every reader of JSON keeps exactly.
-const EXACT: i64 = (1 << 53) - 1;
 
 /// The kind of joke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -41,16 +44,6 @@ pub(crate) enum Length {
     Medium,
     /// About 120 words.
     Long,
-}
-
-/// Who said a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Role {
-    /// The user.
-    User,
-    /// The model.
-    Assistant,
 }
 
 /// The joke that is wanted.
@@ -138,17 +131,6 @@ pub(crate) struct JokeParams {
     seed: Option<u32>,
 }
 
-/// What a call used.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Usage {
-    /// Tokens of the prompt.
-    input_tokens: u32,
-    /// Tokens of the answer, those of hidden reasoning included.
-    output_tokens: u32,
-    /// In US dollars.
-    cost: f64,
-}
-
 /// How a joke feels.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct JokeSentiment {
@@ -189,50 +171,6 @@ pub(crate) struct FeedbackBody {
     pub(crate) comment: Option<String>,
 }
 
-/// A conversation whose last message is to be answered.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ChatBody {
-    /// 1 to 50, together at most 16,000 characters; the last one is the user's.
-    #[schema(min_items = 1, max_items = 50)]
-    pub(crate) messages: Vec<ChatMessage>,
-    /// Name of a model; absent means the default one.
-    pub(crate) model: Option<String>,
-}
-
-/// One turn of a conversation.
-#[derive(Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ChatMessage {
-    /// Who said it.
-    #[schema(value_type = Role)]
-    pub(crate) role: String,
-    /// 1 to 4,000 characters in a request.
-    #[schema(min_length = 1)]
-    pub(crate) content: String,
-}
-
-/// A whole answer.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct ChatAnswer {
-    /// What the model said.
-    pub(crate) message: ChatMessage,
-    /// How it ended.
-    #[serde(flatten)]
-    pub(crate) end: ChatEnd,
-}
-
-/// What is known when an answer is complete.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ChatEnd {
-    /// The model that answered.
-    model: String,
-    /// What the answer used.
-    usage: Usage,
-    /// Whether the answer was cut at its longest.
-    truncated: bool,
-}
-
 /// The data of the event `delta`.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Delta {
@@ -251,92 +189,4 @@ pub(crate) enum JokeEvent {
     Joke(JokeAnswer),
     /// Of the event `error`.
     Error(Problem),
-}
-
-/// The data of an event of a chat: some of `delta`, then one of `end` or `error`, each with its number as id.
-#[derive(Serialize, ToSchema)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "for the document: each event is written by itself")]
-pub(crate) enum ChatEvent {
-    /// Of the event `delta`.
-    Delta(Delta),
-    /// Of the event `end`.
-    End(ChatEnd),
-    /// Of the event `error`.
-    Error(Problem),
-}
-
-/// A model that can be asked.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct JokeModel {
-    /// Unique.
-    name: String,
-    /// Who runs it.
-    provider: String,
-    /// Whether it answers when a request names none.
-    default: bool,
-    /// What it costs.
-    prices: Prices,
-}
-
-/// In US dollars.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Prices {
-    /// For a million tokens of prompts.
-    input_per_million: f64,
-    /// For a million tokens of answers.
-    output_per_million: f64,
-}
-
-/// The models that can be asked.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct JokeModels {
-    /// The default one first.
-    pub(crate) models: Vec<JokeModel>,
-}
-
-/// What the caller may use, and has used.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Budgets {
-    /// Of the user and of the credential that was used, by day and by month.
-    pub(crate) budgets: Vec<Budget>,
-}
-
-/// Of one day or month (UTC).
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Budget {
-    /// "user" or "credential".
-    scope: String,
-    /// "day" or "month".
-    period: String,
-    /// When the count begins anew.
-    #[schema(format = "date-time")]
-    ends_at: String,
-    /// Calls to providers.
-    calls: Count,
-    /// Tokens, in and out.
-    tokens: Count,
-    /// US dollars.
-    cost: Money,
-}
-
-/// A figure of a budget that is counted.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Count {
-    /// What has been used or is reserved for calls under way.
-    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64)]
-    used: i64,
-    /// What may be used; null when there is no limit.
-    #[schema(required, minimum = 0, maximum = 9_007_199_254_740_991_i64)]
-    limit: Option<i64>,
-}
-
-/// A figure of a budget in US dollars.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Money {
-    /// What has been used or is reserved for calls under way.
-    used: f64,
-    /// What may be used; null when there is no limit.
-    #[schema(required)]
-    limit: Option<f64>,
 }

@@ -10,11 +10,12 @@ use axum::{
 use futures::FutureExt as _;
 use http::{HeaderValue, StatusCode, header::CONTENT_TYPE, header::USER_AGENT};
 use mesh_error::Error;
-use mesh_telemetry::{Describe, RequestSpan, propagation, red};
-use tokio::time::Instant;
+use mesh_telemetry::{Describe, RequestSpan, propagation};
 use tracing::{Span, field};
 
-use super::{Client, Peer, cors::Cors, hygiene, proxies::TrustedProxies, request_id, told::Told};
+use super::{
+    Client, Peer, cors::Cors, hygiene, proxies::TrustedProxies, request_id, timer::Timer, told::Told,
+};
 use crate::{
     problem::{Failure, OwnBody, PROBLEM_JSON},
     route::Info,
@@ -118,9 +119,12 @@ pub(crate) async fn envelope<F: Future<Output = Response>>(
         finish(&edge.0, &arrival, &mut response);
         response
     };
-    let response = span.follow(answer).await;
+    let mut response = span.follow(answer).await;
     record(&span, response.status());
-    timer.stop(response.status());
+    timer.answered(response.status());
+    if let Some(told) = response.extensions_mut().remove::<Told>() {
+        told.measure(timer);
+    }
     response
 }
 
@@ -194,7 +198,7 @@ fn finish(edge: &Inner, arrival: &Arrival, response: &mut Response) {
         *response.body_mut() = Body::from(serde_json::to_vec(&problem).unwrap_or_default());
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
     }
-    if let Some(told) = response.extensions_mut().remove::<Told>() {
+    if let Some(told) = response.extensions().get::<Told>() {
         told.tell(arrival.id(), propagation::trace_id(), &arrival.path);
     }
     let headers = response.headers_mut();
@@ -224,48 +228,6 @@ fn record(span: &RequestSpan, status: StatusCode) {
     span.record("http.response.status_code", status.as_u16());
     if status.is_server_error() {
         span.record("otel.status_code", "ERROR");
-    }
-}
-
-/// Methods that are not of HTTP have one name together, so that nobody can grow the metrics.
-fn known_method(method: &http::Method) -> &'static str {
-    const KNOWN: [&str; 9] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT"];
-    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("_OTHER")
-}
-
-/// Measures a request, also one whose client leaves.
-struct Timer {
-    method: &'static str,
-    route: Option<&'static str>,
-    start: Instant,
-    stopped: bool,
-}
-
-impl Timer {
-    fn start(method: &http::Method, route: Option<&'static str>) -> Self {
-        Self { method: known_method(method), route, start: Instant::now(), stopped: false }
-    }
-
-    fn stop(&mut self, status: StatusCode) {
-        self.stopped = true;
-        self.write(status.as_u16());
-    }
-
-    fn write(&self, status: u16) {
-        red::http_server_request(
-            self.method,
-            self.route.unwrap_or(red::UNKNOWN),
-            status,
-            self.start.elapsed(),
-        );
-    }
-}
-
-impl Drop for Timer {
-    fn drop(&mut self) {
-        if !self.stopped {
-            self.write(499);
-        }
     }
 }
 
@@ -322,11 +284,5 @@ mod tests {
         assert_eq!((status.as_u16(), problem["status"].as_u64()), (500, Some(500)));
         let (status, problem) = answer_of("/conflict").await;
         assert_eq!((status.as_u16(), problem["reason"].as_str()), (409, Some("REQUEST_REFUSED")));
-    }
-
-    #[test]
-    fn made_up_methods_share_one_name() {
-        let method = http::Method::from_bytes(b"BREW").unwrap();
-        assert_eq!((known_method(&method), known_method(&http::Method::PATCH)), ("_OTHER", "PATCH"));
     }
 }

@@ -65,6 +65,7 @@ fn kept() -> [Route; 4] {
             .fails(404, NO_JOKE),
         Route::delete("/v1/jokes/{id}", delete)
             .named("jokes", "deleteJoke", "Delete a joke")
+            .about("Again it is 404, which then says that it is done.")
             .calls(&["quipu.jokes.v1.JokeService/DeleteJoke"])
             .needs("jokes:write")
             .parameter(id_parameter("Of the joke."))

@@ -32,6 +32,7 @@ use super::{
 use crate::{
     api::sentiment::{StreamAnswer, StreamLine},
     body,
+    edge::told::Told,
     guard::Call,
     json,
     problem::Failure,
@@ -72,8 +73,8 @@ enum Turn {
     Text { explain: bool },
     /// This line.
     Line(StreamAnswer),
-    /// This line, and then the end.
-    Last(StreamAnswer),
+    /// Why it ends early.
+    Last(Error),
 }
 
 async fn analyze(State(gateway): State<Shared>, call: Call, request: Request) -> Result<Response, Failure> {
@@ -86,8 +87,10 @@ async fn analyze(State(gateway): State<Shared>, call: Call, request: Request) ->
     let reader = AbortOnDropHandle::new(tokio::spawn(reader.run()));
     let request = call.request(ReceiverStream::new(to_service));
     let answers = gateway.sentiment.clone().analyze_stream(request).await?.into_inner();
-    let writer = Writer { turns: to_client, answers, watched, _reader: reader };
+    let told = Told::default();
+    let writer = Writer { turns: to_client, answers, watched, told: told.clone(), _reader: reader };
     let mut response = Response::new(Body::from_stream(writer.lines()));
+    response.extensions_mut().insert(told);
     piecemeal(response.headers_mut(), body::NDJSON);
     Ok(response)
 }
@@ -107,15 +110,15 @@ impl Reader {
             let line = timeout(IDLE, self.lines.next());
             let Some(line) = self.stop.run_until_cancelled(line).await else {
                 // Nobody to tell if the answer has ended already.
-                let _ = self.turns.send(Turn::Last(StreamAnswer::failed(None, &draining()))).await;
+                let _ = self.turns.send(Turn::Last(draining())).await;
                 return;
             };
             let (turn, text) = match line {
                 Ok(None) => return,
                 Ok(Some(Line::Whole(line))) => read(&line),
                 Ok(Some(Line::TooLong)) => (Turn::Line(StreamAnswer::failed(None, &too_long())), None),
-                Ok(Some(Line::Broken)) => (Turn::Last(StreamAnswer::failed(None, &broken())), None),
-                Err(_) => (Turn::Last(StreamAnswer::failed(None, &silent())), None),
+                Ok(Some(Line::Broken)) => (Turn::Last(broken()), None),
+                Err(_) => (Turn::Last(silent()), None),
             };
             let is_last = matches!(turn, Turn::Last(_));
             if self.turns.send(turn).await.is_err() || is_last {
@@ -167,6 +170,7 @@ struct Writer {
     turns: mpsc::Receiver<Turn>,
     answers: Streaming<v1::AnalyzeStreamResponse>,
     watched: Watched,
+    told: Told,
     _reader: AbortOnDropHandle<()>,
 }
 
@@ -174,31 +178,31 @@ impl Writer {
     fn lines(self) -> impl Stream<Item = Result<Bytes, Error>> + Send {
         stream::unfold(Some(self), |writer| async {
             let mut writer = writer?;
-            let (line, is_last) = tokio::select! {
+            let line = tokio::select! {
                 biased;
-                error = writer.watched.ended() => (StreamAnswer::failed(None, &error), true),
+                error = writer.watched.ended() => Err(error),
                 line = next(&mut writer.turns, &mut writer.answers) => line?,
             };
-            Some((encode(&line), (!is_last).then_some(writer)))
+            match line {
+                Ok(line) => Some((encode(&line), Some(writer))),
+                Err(error) => {
+                    writer.told.failed(&error);
+                    Some((encode(&StreamAnswer::failed(None, &error)), None))
+                }
+            }
         })
     }
 }
 
-/// The next line, and whether it is the last.
+/// The next line, or why there is none any more.
 async fn next(
     turns: &mut mpsc::Receiver<Turn>,
     answers: &mut Streaming<v1::AnalyzeStreamResponse>,
-) -> Option<(StreamAnswer, bool)> {
+) -> Option<Result<StreamAnswer, Error>> {
     Some(match turns.recv().await? {
-        Turn::Line(line) => (line, false),
-        Turn::Last(line) => (line, true),
-        Turn::Text { explain } => match answer(answers, explain).await {
-            Ok(line) => (line, false),
-            Err(error) => {
-                error.log();
-                (StreamAnswer::failed(None, &error), true)
-            }
-        },
+        Turn::Line(line) => Ok(line),
+        Turn::Last(error) => Err(error),
+        Turn::Text { explain } => answer(answers, explain).await.inspect_err(Error::log),
     })
 }
 

@@ -59,6 +59,7 @@ fn scripted(script: &str) -> Result<(), Status> {
         "refused" => Error::new(Kind::FailedPrecondition, "ANSWER_REFUSED", "the answer was refused")
             .with_metadata("rule", "slur"),
         "declined" => Error::new(Kind::FailedPrecondition, "MODEL_DECLINED", "the model declined"),
+        "rejected" => Error::new(Kind::FailedPrecondition, "MODEL_REJECTED_CALL", "a bad key"),
         "unfit" => Error::unavailable("MODEL_ANSWER_INVALID", "no joke"),
         "broken" => Error::unavailable("MODEL_BROKE_OFF", "broke off"),
         "away" => Error::unavailable("MODEL_UNAVAILABLE", "away").with_retry_after(Duration::from_secs(5)),

@@ -53,6 +53,7 @@ async fn each_failure_has_its_status_reason_and_fields() {
         ("guarded", 400, "GUARD_REFUSED"),
         ("refused", 422, "ANSWER_REFUSED"),
         ("declined", 422, "MODEL_DECLINED"),
+        ("rejected", 502, "MODEL_REJECTED_CALL"),
         ("unfit", 502, "MODEL_ANSWER_INVALID"),
         ("broken", 502, "MODEL_BROKE_OFF"),
         ("away", 503, "MODEL_UNAVAILABLE"),

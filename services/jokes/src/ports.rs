@@ -132,6 +132,9 @@ pub enum ModelError {
     /// The provider does not accept the call: a bad key, an unknown model, a bad request. Doing it again does not help.
     #[error("the provider refuses the call: {0}")]
     Rejected(String),
+    /// The model cannot do what was wished for; another one may. The field, and what the caller is told of it.
+    #[error("the model cannot do what `{0}` says")]
+    Unable(&'static str, &'static str),
     /// What came is no answer of the protocol.
     #[error("the provider's answer makes no sense: {0}")]
     Malformed(String),
@@ -142,7 +145,7 @@ impl ModelError {
     /// model's configuration, so another model may do better, but the same one does not.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        !matches!(self, Self::Rejected(_))
+        !matches!(self, Self::Rejected(_) | Self::Unable(..))
     }
 
     /// Its name in metrics and in `error.type`: one of a closed list.
@@ -153,6 +156,7 @@ impl ModelError {
             Self::Unavailable(_) => "unavailable",
             Self::Timeout(_) => "timeout",
             Self::Rejected(_) => "rejected",
+            Self::Unable(..) => "unable",
             Self::Malformed(_) => "malformed",
         }
     }

@@ -663,7 +663,8 @@ pub mod joke_service_client {
                 .insert(GrpcMethod::new("quipu.jokes.v1.JokeService", "ListJokes"));
             self.inner.unary(req, path, codec).await
         }
-        /// DeleteJoke deletes a joke of the caller for good.
+        /// DeleteJoke deletes a joke of the caller for good. One that is gone already is NOT_FOUND: to whoever repeats the call
+        /// that means that it is done.
         pub async fn delete_joke(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteJokeRequest>,
@@ -823,7 +824,8 @@ pub mod joke_service_server {
             tonic::Response<super::ListJokesResponse>,
             tonic::Status,
         >;
-        /// DeleteJoke deletes a joke of the caller for good.
+        /// DeleteJoke deletes a joke of the caller for good. One that is gone already is NOT_FOUND: to whoever repeats the call
+        /// that means that it is done.
         async fn delete_joke(
             &self,
             request: tonic::Request<super::DeleteJokeRequest>,

@@ -3,20 +3,11 @@
 use mesh_error::{Error, Violation};
 use mesh_proto::jokes::v1;
 
-use super::{
-    Budget, Budgets, ChatBody, ChatEnd, Count, EXACT, Joke, JokeAnswer, JokeBody, JokeModel, JokeParams,
-    JokeSentiment, Length, Money, Prices, Role, Style, Usage,
-};
+use super::{Joke, JokeAnswer, JokeBody, JokeParams, JokeSentiment, Length, Style};
 use crate::api::{incomplete, time};
 
-/// A price of one token in billionths of a dollar is a thousandth of that of a million tokens in dollars.
-const NANOS_PER_MILLION: f64 = 1e3;
-
-/// Billionths in a dollar.
-const NANOS: f64 = 1e9;
-
 /// The value that `name` stands for, or what is wrong with the field.
-fn named<T: Copy>(field: impl Into<String>, name: &str, names: &[(&str, T)]) -> Result<T, Error> {
+pub(super) fn named<T: Copy>(field: impl Into<String>, name: &str, names: &[(&str, T)]) -> Result<T, Error> {
     let known = names.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
     known.ok_or_else(|| {
         let names: Vec<_> = names.iter().map(|(name, _)| *name).collect();
@@ -66,28 +57,15 @@ impl Length {
     }
 }
 
-impl Role {
-    const NAMES: [(&'static str, Self); 2] = [("user", Self::User), ("assistant", Self::Assistant)];
-}
-
-impl From<Role> for v1::Role {
-    fn from(role: Role) -> Self {
-        match role {
-            Role::User => Self::User,
-            Role::Assistant => Self::Assistant,
-        }
-    }
-}
-
 /// Keeps what is wrong with a field for later.
-fn keep<T: Default>(faults: &mut Vec<Violation>, read: Result<T, Error>) -> T {
+pub(super) fn keep<T: Default>(faults: &mut Vec<Violation>, read: Result<T, Error>) -> T {
     read.unwrap_or_else(|error| {
         faults.extend(error.violations().iter().cloned());
         T::default()
     })
 }
 
-fn all_or_none<T>(value: T, faults: Vec<Violation>) -> Result<T, Error> {
+pub(super) fn all_or_none<T>(value: T, faults: Vec<Violation>) -> Result<T, Error> {
     if faults.is_empty() { Ok(value) } else { Err(Error::invalid(faults)) }
 }
 
@@ -110,33 +88,6 @@ impl TryFrom<JokeBody> for v1::CreateJokeRequest {
         };
         let model = body.model.unwrap_or_default();
         all_or_none(Self { topic: body.topic, params: Some(params), model }, faults)
-    }
-}
-
-impl TryFrom<ChatBody> for v1::ChatRequest {
-    type Error = Error;
-
-    fn try_from(body: ChatBody) -> Result<Self, Error> {
-        let mut faults = Vec::new();
-        let messages = body.messages.into_iter().enumerate().map(|(place, message)| {
-            let role = named(format!("messages[{place}].role"), &message.role, &Role::NAMES);
-            let role = keep(&mut faults, role.map(v1::Role::from));
-            v1::Message { role: role.into(), content: message.content }
-        });
-        let messages = messages.collect();
-        all_or_none(Self { messages, model: body.model.unwrap_or_default() }, faults)
-    }
-}
-
-/// Dollars of billionths: sixteen digits of money are enough.
-fn dollars(nanos: i64) -> f64 {
-    nanos as f64 / NANOS
-}
-
-impl From<v1::Usage> for Usage {
-    fn from(usage: v1::Usage) -> Self {
-        let v1::Usage { input_tokens, output_tokens, cost_nanos } = usage;
-        Self { input_tokens, output_tokens, cost: dollars(cost_nanos) }
     }
 }
 
@@ -186,53 +137,6 @@ impl TryFrom<Option<v1::Joke>> for JokeAnswer {
     }
 }
 
-impl From<v1::ChatEnd> for ChatEnd {
-    fn from(end: v1::ChatEnd) -> Self {
-        let usage = end.usage.unwrap_or_default().into();
-        Self { model: end.model, usage, truncated: end.truncated }
-    }
-}
-
-impl From<v1::Model> for JokeModel {
-    fn from(model: v1::Model) -> Self {
-        let price = |nanos: i64| nanos as f64 / NANOS_PER_MILLION;
-        let prices = Prices {
-            input_per_million: price(model.input_price_nanos),
-            output_per_million: price(model.output_price_nanos),
-        };
-        Self { name: model.name, provider: model.provider, default: model.default, prices }
-    }
-}
-
-impl TryFrom<v1::GetUsageResponse> for Budgets {
-    type Error = Error;
-
-    fn try_from(usage: v1::GetUsageResponse) -> Result<Self, Error> {
-        let budgets = usage.budgets.into_iter().map(Budget::try_from).collect::<Result<_, _>>()?;
-        Ok(Self { budgets })
-    }
-}
-
-impl TryFrom<v1::Budget> for Budget {
-    type Error = Error;
-
-    fn try_from(budget: v1::Budget) -> Result<Self, Error> {
-        let count = |spent: Option<v1::Spent>| {
-            let spent = spent.unwrap_or_default();
-            Count { used: spent.used.min(EXACT), limit: spent.limit.map(|limit| limit.min(EXACT)) }
-        };
-        let cost = budget.cost_nanos.unwrap_or_default();
-        Ok(Self {
-            scope: budget.scope,
-            period: budget.period,
-            ends_at: time(&budget.ends_at.ok_or_else(|| incomplete("end"))?),
-            calls: count(budget.calls),
-            tokens: count(budget.tokens),
-            cost: Money { used: dollars(cost.used), limit: cost.limit.map(dollars) },
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -246,9 +150,6 @@ mod tests {
         }
         for (name, value) in Length::NAMES {
             assert_eq!(serde_json::to_value(Length::of(value).unwrap()).unwrap(), json!(name));
-        }
-        for (name, role) in Role::NAMES {
-            assert_eq!(serde_json::to_value(role).unwrap(), json!(name));
         }
     }
 
@@ -272,13 +173,5 @@ mod tests {
         let message = v1::CreateJokeRequest::try_from(body).unwrap();
         let expected = v1::JokeParams { seed: Some(7), ..v1::JokeParams::default() };
         assert_eq!((message.params, message.model.as_str()), (Some(expected), ""));
-    }
-
-    #[test]
-    fn prices_and_costs_are_dollars() {
-        let model = v1::Model { input_price_nanos: 150, output_price_nanos: 600, ..v1::Model::default() };
-        let prices = serde_json::to_value(JokeModel::from(model)).unwrap()["prices"].clone();
-        assert_eq!(prices, json!({"input_per_million": 0.15, "output_per_million": 0.6}));
-        assert_eq!(dollars(1_234_567), 0.001_234_567);
     }
 }

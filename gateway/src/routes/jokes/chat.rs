@@ -51,7 +51,7 @@ pub(super) fn route() -> Route {
         .streams::<ChatEvent>(200, "")
         .fails(404, "There is no such model.")
         .fails(422, "The answer was refused by a guard, or the model declined.")
-        .fails(502, "The model broke off, or its answer made no sense.")
+        .fails(502, "The model broke off, its answer made no sense, or it does not take the calls of this mesh.")
 }
 
 async fn chat(

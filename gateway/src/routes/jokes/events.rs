@@ -171,6 +171,7 @@ impl Writer {
     /// The last event of a stream that broke; the call is given up.
     fn failure(&mut self, failure: &Failure) -> Event {
         failure.error().log();
+        self.told.failed(failure.error());
         self.events = stream::empty().boxed().peekable();
         let problem = serde_json::to_string(&self.told.problem(failure)).unwrap_or_default();
         Event { name: "error", data: problem, is_last: true }

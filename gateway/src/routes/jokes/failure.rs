@@ -15,6 +15,8 @@ pub(super) fn failed(status: Status) -> Failure {
     let status = match (error.kind(), error.reason()) {
         // Whoever asks again may get a better answer, and nothing of the mesh is away.
         (Kind::Unavailable, "MODEL_ANSWER_INVALID" | "MODEL_BROKE_OFF") => StatusCode::BAD_GATEWAY,
+        // A bad key or a model that the provider does not know: for the operator to mend, not for the caller.
+        (Kind::FailedPrecondition, "MODEL_REJECTED_CALL") => StatusCode::BAD_GATEWAY,
         (Kind::FailedPrecondition, "ANSWER_REFUSED" | "MODEL_DECLINED") => StatusCode::UNPROCESSABLE_ENTITY,
         _ => return error.into(),
     };
@@ -65,7 +67,7 @@ mod tests {
             (Error::unavailable("MODEL_UNAVAILABLE", "away"), 503),
             (precondition("ANSWER_REFUSED"), 422),
             (precondition("MODEL_DECLINED"), 422),
-            (precondition("MODEL_REJECTED_CALL"), 400),
+            (precondition("MODEL_REJECTED_CALL"), 502),
             (Error::new(Kind::InvalidArgument, "GUARD_REFUSED", "no"), 400),
             (Error::exhausted("BUDGET_SPENT", "spent", Duration::from_secs(60)), 429),
             (Error::not_found("joke"), 404),

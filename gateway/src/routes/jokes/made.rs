@@ -49,7 +49,7 @@ pub(super) fn route() -> Route {
             422,
             "The answer was refused by a guard, the model declined, or the idempotency key was used with another body.",
         )
-        .fails(502, "The model broke off, or its answer was no joke.")
+        .fails(502, "The model broke off, its answer was no joke, or it does not take the calls of this mesh.")
 }
 
 async fn create(

@@ -34,7 +34,7 @@ impl JokeModel for Embedded {
             Task::Joke(request) => {
                 let language = request.params.language.as_str().to_ascii_lowercase();
                 if language != LANGUAGE && !language.starts_with("en-") {
-                    return Err(ModelError::Rejected("it speaks English only".to_owned()));
+                    return Err(ModelError::Unable("params.language", "must be English for this model"));
                 }
                 serde_json::to_string(&puns::tell(request, seed))
                     .map_err(|e| ModelError::Malformed(e.to_string()))?

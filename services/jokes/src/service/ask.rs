@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mesh_error::Error;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
@@ -79,7 +80,10 @@ impl Jokes {
                     Err(error) => {
                         tracing::warn!(model = entry.info().name, attempt, %error, "a model does not answer");
                         let pause = pause(&error).filter(|_| attempt < TRIES);
-                        last = Some(error);
+                        // That a stand-in cannot do it does not hide why the model failed that was asked for.
+                        if last.is_none() || !matches!(error, ModelError::Unable(..)) {
+                            last = Some(error);
+                        }
                         let Some(pause) = pause else { break };
                         until.race(tokio::time::sleep(pause)).await?;
                     }
@@ -88,6 +92,7 @@ impl Jokes {
         }
         match last {
             Some(error @ ModelError::Rejected(_)) => Err(JokesError::Rejected(error)),
+            Some(ModelError::Unable(field, why)) => Err(Error::invalid_field(field, why).into()),
             last => Err(JokesError::NoModel(last)),
         }
     }
@@ -138,6 +143,9 @@ pub(crate) fn pause(error: &ModelError) -> Option<Duration> {
         }
         ModelError::RateLimited { retry_after: None } | ModelError::Unavailable(_) => Some(jittered(PAUSE)),
         // Another try would take as long, or fail alike.
-        ModelError::Timeout(_) | ModelError::Rejected(_) | ModelError::Malformed(_) => None,
+        ModelError::Timeout(_)
+        | ModelError::Rejected(_)
+        | ModelError::Unable(..)
+        | ModelError::Malformed(_) => None,
     }
 }

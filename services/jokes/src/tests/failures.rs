@@ -14,6 +14,7 @@ on_both!(
     another_model_stands_in_before_the_first_word,
     nothing_is_tried_again_after_the_first_word,
     a_call_that_brought_nothing_costs_nothing,
+    what_no_model_can_do_is_the_callers_to_change,
     whoever_leaves_stops_the_provider_and_pays,
     a_call_ends_with_its_time,
     the_instructions_never_leave,
@@ -59,6 +60,20 @@ async fn a_call_that_brought_nothing_costs_nothing(fixture: Fixture) {
         let used = jokes.usage(&somebody("ana")).await.unwrap()[0].used;
         assert_eq!((used.calls, used.tokens, used.cost_nanos), (0, 0, 0));
     }
+}
+
+async fn what_no_model_can_do_is_the_callers_to_change(fixture: Fixture) {
+    let unable = Act::Fail(|| ModelError::Unable("params.language", "must be English"));
+    let works = Act::Say(GOOD.to_owned(), 5);
+    let ask = async |one: Act, other: Act| {
+        let mut setup = Setup::of(&Scripted::new("first", [one]));
+        setup.models.push(Scripted::new("second", [other]));
+        joke(&fixture.service(setup).await, "ana", false).await.1
+    };
+    let Err(JokesError::Mesh(error)) = ask(unable.clone(), unable.clone()).await else { panic!("invalid") };
+    assert_eq!(error.violations()[0].field, "params.language");
+    assert!(ask(unable.clone(), works).await.unwrap().fallback);
+    assert!(matches!(ask(Act::Fail(away), unable).await, Err(JokesError::NoModel(Some(_)))));
 }
 
 async fn whoever_leaves_stops_the_provider_and_pays(fixture: Fixture) {
