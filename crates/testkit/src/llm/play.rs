@@ -46,7 +46,7 @@ async fn call(stream: &mut TcpStream, buffer: &mut Vec<u8>, asked: &Asked, book:
         played = play(write, &reply, asked) => played.unwrap_or(Ended::Cancelled),
         () = http::gone(read, buffer) => Ended::Cancelled,
     };
-    book.end(ended, &request.asked);
+    book.end(ended, asked);
     ended
 }
 
