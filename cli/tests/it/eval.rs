@@ -14,8 +14,7 @@ use crate::{checkout, program, text};
 
 /// Longer than anything here takes.
 const LIMIT: Duration = Duration::from_secs(30);
-const GOOD: &str =
-    r#"{"setup": "Why did the cat sit on the computer?", "punchline": "To watch the lovely, wonderful mouse!"}"#;
+const GOOD: &str = r#"{"setup": "Why did the cat sit on the computer?", "punchline": "To watch the lovely, wonderful mouse!"}"#;
 
 /// `quipu eval` over what stands on standard input.
 fn start(mut command: Command, topics: &str, args: &[&str]) -> Child {

@@ -127,6 +127,7 @@ impl Evaluator {
     ) -> Result<Self> {
         let default = find(&models, model)?;
         let canary = uuid::Uuid::new_v4().simple().to_string();
+        let guards = guards.keeping(&[&canary]);
         Ok(Self { models, default, guards, feelings, canary, total })
     }
 

@@ -81,7 +81,7 @@ impl<'a> Telling<'a> {
     }
 
     fn judge(&self, told: &Told) -> std::result::Result<(), Refusal> {
-        let mut window = self.evaluator.guards.window(&[&self.evaluator.canary], "");
+        let mut window = self.evaluator.guards.window("");
         window.push(&structured::spoken(told))?;
         window.finish().map(|_| ())
     }
@@ -109,7 +109,7 @@ impl<'a> Telling<'a> {
 
     /// Whatever becomes of the answer, what it used is counted.
     async fn follow(&mut self, mut answer: Answer, prompt: &Prompt) -> Result<Said> {
-        let window = self.evaluator.guards.window(&[&self.evaluator.canary], &prompt.system);
+        let window = self.evaluator.guards.window(&prompt.system);
         let mut flow =
             Flow { text: String::new(), window: Some(window), refusal: None, telling: Default::default() };
         let ended = timeout_at(self.end, flow.run(&mut answer, prompt.max_output_tokens)).await;
