@@ -11,7 +11,7 @@ use mesh_error::{Error, Result};
 use mesh_lifecycle::{Gate, Lifecycle};
 use mesh_proto::jokes::v1::joke_service_server::JokeServiceServer;
 use mesh_proto::sentiment::v1::sentiment_service_client::SentimentServiceClient;
-use mesh_server::{Admin, Application, Bound, Server};
+use mesh_server::{Admin, Application, Bound, Limits, Server};
 use mesh_store::Db;
 
 use crate::config::Config;
@@ -27,6 +27,9 @@ use crate::upkeep::Upkeep;
 const WORKLOAD: &str = "jokes";
 /// A conversation of 16,000 characters beyond the basic plane, and its framing.
 const REQUEST_BYTES: usize = 96 * 1024;
+/// Calls at once on one connection: all that the gate admits and all that may wait before it. A gateway has one connection, and
+/// what waits for a free stream on it waits for long and is refused by nobody.
+const STREAMS: u32 = 512;
 /// Between two tries to reach a database that is not there yet.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -75,6 +78,7 @@ impl App {
         let service = JokeServiceServer::new(Grpc::new(Arc::clone(&start.jokes)));
         let server = Server::new(WORKLOAD, &mesh, &lifecycle)
             .verifier(verifier)
+            .limits(Limits { streams: STREAMS, ..Limits::default() })
             .service_with_limit(service, REQUEST_BYTES)
             .bind(config.listen.listen)
             .await?;
