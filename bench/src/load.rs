@@ -14,12 +14,17 @@ use std::{
 use hdrhistogram::Histogram;
 use tokio::{sync::mpsc, task::JoinSet};
 
-use crate::{Result, grpc, http, process::Process};
+use crate::{Result, grpc, http, process::Clock};
 
 /// Somebody who asks, one request at a time.
 pub trait Caller: Send + 'static {
-    /// One request and its answer.
+    /// One request and its answer, or as much of it as is waited for.
     fn ask(&mut self) -> impl Future<Output = Result<()>> + Send;
+
+    /// What is still to come of that answer: the next request begins after it, and its time does not count.
+    fn rest(&mut self) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
 }
 
 impl Caller for http::Connection {
@@ -49,6 +54,10 @@ impl<C: Caller> Caller for Turns<C> {
     async fn ask(&mut self) -> Result<()> {
         self.0.rotate_left(1);
         self.0.front_mut().ok_or("nobody to ask")?.ask().await
+    }
+
+    async fn rest(&mut self) -> Result<()> {
+        self.0.front_mut().ok_or("nobody to ask")?.rest().await
     }
 }
 
@@ -81,6 +90,8 @@ pub struct Measured {
     pub rate: f64,
     /// Processor time of all processes of the target for one answer, microseconds.
     pub cpu: f64,
+    /// The same of each of them.
+    pub each: Vec<f64>,
     /// Latencies in nanoseconds.
     pub latency: Histogram<u64>,
     /// The first failure.
@@ -142,7 +153,7 @@ pub async fn run<C: Caller>(
     callers: Vec<C>,
     mode: Mode,
     times: Times,
-    target: &[&Process],
+    target: &[impl Clock],
 ) -> Result<Measured> {
     let shared = Shared::new()?;
     let mut tasks = JoinSet::new();
@@ -158,23 +169,26 @@ pub async fn run<C: Caller>(
     let began = Instant::now();
     tokio::time::sleep(times.measured).await;
     shared.counts.store(false, Ordering::Relaxed);
-    let (took, used) = (began.elapsed(), cpu(target)? - before);
+    let (took, after) = (began.elapsed(), cpu(target)?);
     shared.ends.store(true, Ordering::Relaxed);
     tasks.join_all().await;
     let mut count = shared.count.lock().unwrap_or_else(PoisonError::into_inner);
     let answered = count.latency.len();
+    let used = after.iter().zip(before).map(|(after, before)| real(after.saturating_sub(before)));
+    let each: Vec<_> = used.map(|used| used / real(answered.max(1))).collect();
     Ok(Measured {
         answered,
         failed: count.failed,
         rate: real(answered) / took.as_secs_f64(),
-        cpu: real(used) / real(answered.max(1)),
+        cpu: each.iter().sum(),
+        each,
         latency: count.latency.clone(),
         fault: count.fault.take(),
     })
 }
 
-fn cpu(target: &[&Process]) -> Result<u64> {
-    target.iter().map(|process| process.cpu_micros()).sum()
+fn cpu(target: &[impl Clock]) -> Result<Vec<u64>> {
+    target.iter().map(Clock::cpu_micros).collect()
 }
 
 /// Counts of a benchmark are far below 2^53.
@@ -187,14 +201,24 @@ fn real(count: u64) -> f64 {
 async fn closed<C: Caller>(mut caller: C, shared: Arc<Shared>) {
     while !shared.ends.load(Ordering::Relaxed) {
         let began = Instant::now();
-        let answer = caller.ask().await;
-        let failed = answer.is_err();
-        shared.note(began, answer);
-        if failed {
+        let answered = exchange(&mut caller, began, &shared).await;
+        if !answered {
             // Whoever is refused does not turn into a busy loop.
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
+}
+
+/// One request, its note and the rest of its answer; whether all went well.
+async fn exchange<C: Caller>(caller: &mut C, began: Instant, shared: &Shared) -> bool {
+    let answer = caller.ask().await;
+    let mut is_well = answer.is_ok();
+    shared.note(began, answer);
+    if is_well && let Err(fault) = caller.rest().await {
+        is_well = false;
+        shared.note(began, Err(fault));
+    }
+    is_well
 }
 
 /// A thread of its own keeps the time: the timers of tokio are a millisecond coarse.
@@ -206,8 +230,7 @@ fn open<C: Caller>(callers: Vec<C>, rate: u32, shared: &Arc<Shared>, tasks: &mut
         desks.push(desk);
         tasks.spawn(async move {
             while let Some(meant) = times.recv().await {
-                let answer = caller.ask().await;
-                shared.note(meant, answer);
+                exchange(&mut caller, meant, &shared).await;
             }
         });
     }

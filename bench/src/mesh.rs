@@ -93,6 +93,14 @@ impl Mesh {
     /// # Errors
     /// When a program is missing or does not become ready.
     pub async fn start() -> Result<Self> {
+        Self::with_jokes(&[]).await
+    }
+
+    /// As [`Self::start`], with these settings of `jokes`, which go before the usual ones.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn with_jokes(settings: &[(&str, String)]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("quipu-bench.").tempdir()?;
         let at = folder.path();
         fs::write(at.join("mesh.yaml"), POLICY)?;
@@ -116,11 +124,9 @@ impl Mesh {
         let to_auth = ("QUIPU_ENDPOINT_AUTH", auth.address.to_string());
         let sentiment = common.start("sentiment", std::slice::from_ref(&to_auth)).await?;
         let to_sentiment = ("QUIPU_ENDPOINT_SENTIMENT", sentiment.address.to_string());
-        let own = [
-            to_auth.clone(),
-            to_sentiment.clone(),
-            ("QUIPU_DATABASE_URL", format!("sqlite://{}", path("jokes.db"))),
-        ];
+        let database = ("QUIPU_DATABASE_URL", format!("sqlite://{}", path("jokes.db")));
+        // The last value of a setting counts.
+        let own = [&[to_auth.clone(), to_sentiment.clone(), database], settings].concat();
         let jokes = common.start("jokes", &own).await?;
         let to_jokes = ("QUIPU_ENDPOINT_JOKES", jokes.address.to_string());
         let rate = |class: &'static str| (class, RATE.to_owned());

@@ -21,6 +21,15 @@ const LOOK: Duration = Duration::from_millis(2);
 /// The kernel's clock tick in `/proc/<pid>/stat`: 100 a second on every Linux there is.
 const TICK_MICROS: u64 = 10_000;
 
+/// What uses processor time.
+pub trait Clock {
+    /// Processor time that it has used, user and system, in microseconds.
+    ///
+    /// # Errors
+    /// When it has ended.
+    fn cpu_micros(&self) -> Result<u64>;
+}
+
 /// A process that ends with this value.
 #[derive(Debug)]
 pub struct Process {
@@ -88,14 +97,6 @@ impl Process {
         Err(format!("{} does not listen", self.name).into())
     }
 
-    /// Processor time that it has used, user and system, in microseconds.
-    ///
-    /// # Errors
-    /// When it has ended.
-    pub fn cpu_micros(&self) -> Result<u64> {
-        cpu_micros(self.child.id())
-    }
-
     /// Resident memory in bytes.
     ///
     /// # Errors
@@ -122,6 +123,34 @@ impl Process {
     }
 }
 
+impl Clock for Process {
+    fn cpu_micros(&self) -> Result<u64> {
+        cpu_micros(self.child.id())
+    }
+}
+
+impl<C: Clock + ?Sized> Clock for &C {
+    fn cpu_micros(&self) -> Result<u64> {
+        (*self).cpu_micros()
+    }
+}
+
+/// A process that others look after, together with its children, as the processes of a database server.
+#[derive(Clone, Copy, Debug)]
+pub struct Family(pub u32);
+
+impl Clock for Family {
+    /// Of children that have ended in steps of 10 ms.
+    fn cpu_micros(&self) -> Result<u64> {
+        let Self(parent) = *self;
+        let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))?;
+        let children = children.split_whitespace().map(str::parse).collect::<Result<Vec<u32>, _>>()?;
+        // One that ends meanwhile is among those that have ended the next time.
+        let living: u64 = children.into_iter().filter_map(|child| cpu_micros(child).ok()).sum();
+        Ok(cpu_micros(parent)? + living + ended_children_micros(&parent.to_string())?)
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         // It may have ended already.
@@ -144,7 +173,11 @@ pub fn cpu_micros(pid: u32) -> Result<u64> {
 /// # Errors
 /// When `/proc` is missing.
 pub fn children_cpu_micros() -> Result<u64> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
+    ended_children_micros("self")
+}
+
+fn ended_children_micros(parent: &str) -> Result<u64> {
+    let stat = fs::read_to_string(format!("/proc/{parent}/stat"))?;
     let (_, fields) = stat.rsplit_once(')').ok_or("no name in stat")?;
     let times: Vec<u64> =
         fields.split_whitespace().skip(13).take(2).map(str::parse).collect::<Result<_, _>>()?;

@@ -1,7 +1,9 @@
 //! The figures, each with what it is compared with in the same run, in turns A B A B.
 
+mod jokes;
 mod memory;
 mod requests;
+mod stage;
 mod start;
 
 use std::time::Duration;
@@ -109,6 +111,11 @@ pub async fn all(plan: &Plan, wanted: &[String], progress: impl Fn(&str)) -> Res
     }
     if wants("connections") {
         add(requests::connections(plan).await?);
+    }
+    if wants("jokes") {
+        add(jokes::instant(plan).await?);
+        add(vec![jokes::held(plan).await?]);
+        add(vec![jokes::first_event(plan).await?]);
     }
     Ok(rows)
 }

@@ -19,6 +19,9 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 /// Whom a cluster runs as when the tests run as root, whom Postgres refuses.
 const UNPRIVILEGED: [&str; 4] = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"];
 
+/// Durability of a test's data is worth nothing, its speed much.
+const HASTY: [&str; 3] = ["fsync=off", "synchronous_commit=off", "full_page_writes=off"];
+
 /// One cluster for a whole test process, since making one takes longer than most tests.
 static SHARED: OnceCell<Postgres> = OnceCell::const_new();
 
@@ -44,10 +47,22 @@ impl Postgres {
     /// # Errors
     /// When Postgres is not installed or does not start.
     pub async fn start() -> Result<Self> {
+        Self::start_with(&HASTY).await
+    }
+
+    /// A cluster that writes what it acknowledges through to the disk, as in production.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`].
+    pub async fn durable() -> Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(settings: &'static [&'static str]) -> Result<Self> {
         let mut last = None;
         // Between finding a port and using it another process may take it.
         for _ in 0..3 {
-            match Self::try_start().await {
+            match Self::try_start(settings).await {
                 Ok(cluster) => return Ok(cluster),
                 Err(error) => last = Some(error),
             }
@@ -55,8 +70,8 @@ impl Postgres {
         Err(last.unwrap_or_else(|| "Postgres was not started".into()))
     }
 
-    async fn try_start() -> Result<Self> {
-        let (port, folder, server) = tokio::task::spawn_blocking(launch).await??;
+    async fn try_start(settings: &'static [&'static str]) -> Result<Self> {
+        let (port, folder, server) = tokio::task::spawn_blocking(|| launch(settings)).await??;
         let cluster = Self { port, folder, _server: server };
         until(START_LIMIT, "Postgres does not answer", || async {
             Ok(PgConnection::connect(&cluster.url("postgres")).await?.close().await?)
@@ -84,10 +99,19 @@ impl Postgres {
         self.port
     }
 
-    /// The folder of the Unix socket.
+    /// The folder of the Unix socket, and of the data.
     #[must_use]
     pub fn socket_folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The process whose children are all others of the cluster.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn pid(&self) -> Result<u32> {
+        let text = std::fs::read_to_string(self.folder.join("data/postmaster.pid"))?;
+        Ok(text.lines().next().unwrap_or_default().trim().parse()?)
     }
 
     fn url(&self, database: &str) -> String {
@@ -109,8 +133,8 @@ impl PostgresDatabase {
     }
 }
 
-/// Makes a cluster in a new folder and starts it.
-fn launch() -> Result<(u16, PathBuf, Server)> {
+/// Makes a cluster in a new folder and starts it with these settings.
+fn launch(settings: &[&str]) -> Result<(u16, PathBuf, Server)> {
     let programs = programs()?;
     let prefix: &[&str] = if is_root()? { &UNPRIVILEGED } else { &[] };
     let made =
@@ -132,18 +156,15 @@ fn launch() -> Result<(u16, PathBuf, Server)> {
     }
     let port = free_port()?;
     let mut command = vec![program(&programs, "postgres"), "-D".into(), data];
-    for setting in [
+    let own = [
         format!("port={port}"),
         format!("unix_socket_directories={}", folder.display()),
         "listen_addresses=127.0.0.1".into(),
         "max_connections=300".into(),
         "shared_buffers=32MB".into(),
-        // Durability of a test's data is worth nothing, its speed much.
-        "fsync=off".into(),
-        "synchronous_commit=off".into(),
-        "full_page_writes=off".into(),
         "logging_collector=off".into(),
-    ] {
+    ];
+    for setting in own.into_iter().chain(settings.iter().map(|setting| (*setting).to_owned())) {
         command.extend(["-c".into(), setting]);
     }
     let server = Server::start(prefix, "INT", &folder, &command)?;

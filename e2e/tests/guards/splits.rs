@@ -27,8 +27,7 @@ async fn i2_no_banned_byte_leaves_wherever_the_provider_splits() {
     let known = prompts(&llm, &Asker::new(&mesh, &mesh.signed_in("ana").await).await).await;
     let joke = banned(&known.canary, &known.joke);
     let chat = banned(&known.canary, &known.chat);
-    let step = if is_full() { 1 } else { 10 };
-    let outputs: Vec<usize> = (0..joke.len()).step_by(step).collect();
+    let outputs = chosen(&joke);
     let (mut splits, mut alike) = (0, 0);
     // Tokens of users do not live as long as all of it takes.
     for part in outputs.chunks(20) {
@@ -63,6 +62,13 @@ async fn i2_no_banned_byte_leaves_wherever_the_provider_splits() {
     ));
     proof.limit("0 banned bytes at the client; each decided alike");
     proof.finish();
+}
+
+/// All outputs; in the short form each tenth, among them a secret that is longer than any pattern looks back, and one for each
+/// rule.
+fn chosen(list: &[(String, String)]) -> Vec<usize> {
+    let is_first = |n: usize| n > 0 && list[n].0 != list[n - 1].0;
+    (0..list.len()).filter(|n| is_full() || n % 10 == 6 || is_first(*n)).collect()
 }
 
 /// Asks for each of the plans; what came, in their order.

@@ -90,10 +90,10 @@ async fn i10_process_a_cached_joke_is_given_to_its_own_user_only() {
     let mesh = with_prices(setup(&fake, &MODELS)).with("jokes", "QUIPU_JOKES_CACHE", "on").start().await;
     let people = People::join(&mesh).await;
     never_the_same(&fake);
-    let wishes = shared(&mut proof, &fake, &people).await;
+    let (wishes, foreign) = shared(&mut proof, &fake, &people).await;
     let keys = told_apart(&mut proof, &fake, &people.ada).await;
     proof.figure(format!(
-        "{wishes} wishes of two users, each in 4 ways: 0 jokes of another; {keys} wishes that differ in one thing: each its own"
+        "{wishes} wishes of two users, each again in 4 ways: {foreign} jokes of the other; {keys} jokes for wishes that differ in one thing"
     ));
     proof.limit("0 jokes of another; the same wish again: 0 calls, marked, free; each other wish: 1 call");
     proof.finish();
@@ -105,9 +105,10 @@ pub(crate) fn with_prices(setup: quipu_e2e::Setup) -> quipu_e2e::Setup {
     setup.with("jokes", "QUIPU_JOKES_PRICES", prices.join(","))
 }
 
-/// The same wish by two users: each gets their own, and it again. Returns the number of wishes.
-pub(crate) async fn shared(proof: &mut Proof, fake: &FakeLlm, people: &People) -> usize {
-    let People { ada, bob } = people;
+/// The same wish by two users: each gets their own, and it again. Returns the number of wishes, and of jokes
+/// that were the other's.
+pub(crate) async fn shared(proof: &mut Proof, fake: &FakeLlm, people: &People) -> (usize, usize) {
+    let (People { ada, bob }, mut foreign) = (people, 0);
     for first in Way::ALL {
         let wish = Wish::new(&format!("cats, asked by {}", first.name()), "m");
         let mut setups = Vec::new();
@@ -117,10 +118,12 @@ pub(crate) async fn shared(proof: &mut Proof, fake: &FakeLlm, people: &People) -
             setups.push(new.setup());
         }
         proof.check(setups[0] != setups[1], || format!("one joke for both: {setups:?}"));
+        foreign += usize::from(setups[0] == setups[1]);
         for (asker, setup) in [ada, bob, ada].into_iter().zip([&setups[0], &setups[1], &setups[0]]) {
             let before = asker.used().await;
             for way in Way::ALL {
                 let again = get(fake, asker, way, &wish).await;
+                foreign += usize::from(setups.contains(&again.setup()) && again.setup() != *setup);
                 proof.check(again.is_again(setup), || format!("{way:?}, not {setup}: {}", again.shown()));
                 let is_told = !way.streams() || again.outcome.text.contains(setup);
                 proof.check(is_told, || format!("{way:?} tells {:?}", again.outcome.text));
@@ -129,7 +132,7 @@ pub(crate) async fn shared(proof: &mut Proof, fake: &FakeLlm, people: &People) -
             proof.check(used == before, || format!("what is free was billed: {before:?}, {used:?}"));
         }
     }
-    Way::ALL.len()
+    (Way::ALL.len(), foreign)
 }
 
 /// Wishes that differ in one thing, each of them told anew and then again. Returns their number.

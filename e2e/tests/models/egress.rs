@@ -181,8 +181,8 @@ fn is_for_a_provider(rule: &Yaml<'_>) -> bool {
         let blocks = rule["to"].as_vec().unwrap().iter().map(|peer| &peer["ipBlock"]);
         let blocks: Vec<_> = blocks.filter(|block| block["cidr"].as_str() == Some(cidr)).collect();
         let excepted =
-            |net: &&str| blocks[0]["except"].as_vec().unwrap().iter().any(|e| e.as_str() == Some(*net));
-        blocks.len() == 1 && inside.iter().all(|net| excepted(&net))
+            |net: &str| blocks[0]["except"].as_vec().unwrap().iter().any(|e| e.as_str() == Some(net));
+        blocks.len() == 1 && inside.iter().all(|net| excepted(net))
     };
     is_https && without("0.0.0.0/0", &INSIDE) && without("::/0", &INSIDE_6)
 }

@@ -71,7 +71,7 @@ async fn chats(proof: &mut Proof, fake: &FakeLlm, asker: &Asker, what: &str) -> 
     // The words, and a frame around each sentence.
     let fits = events.contains("\"truncated\":true") && events.len() < 16 * 1024;
     proof.check(fits, || format!("{what}: {} bytes of events", events.len()));
-    bill.after(proof, fake, asker, CHAT_TOKENS, what).await;
+    bill.after(proof, CHAT_TOKENS, what).await;
     longest
 }
 
@@ -85,7 +85,7 @@ async fn jokes(proof: &mut Proof, fake: &FakeLlm, asker: &Asker, what: &str) -> 
         let is_refused =
             (outcome.status, outcome.reason.as_str()) == (way.status(14, 502), "MODEL_ANSWER_INVALID");
         proof.check(is_refused && tokens <= JOKE_TOKENS, || format!("{what} by {way:?}: {outcome:?}"));
-        let calls = bill.after(proof, fake, asker, JOKE_TOKENS, what).await;
+        let calls = bill.after(proof, JOKE_TOKENS, what).await;
         let expected = if outcome.text.is_empty() { 2 } else { 1 };
         proof.check(calls == expected, || format!("{what} by {way:?}: {calls} calls"));
         longest = longest.max(tokens);
@@ -94,21 +94,23 @@ async fn jokes(proof: &mut Proof, fake: &FakeLlm, asker: &Asker, what: &str) -> 
 }
 
 /// What had been asked and billed.
-struct Bill {
+struct Bill<'a> {
+    fake: &'a FakeLlm,
+    asker: &'a Asker,
     asked: usize,
     tokens: i64,
 }
 
-impl Bill {
-    async fn before(fake: &FakeLlm, asker: &Asker) -> Self {
-        Self { asked: fake.asked().len(), tokens: asker.used().await.tokens }
+impl<'a> Bill<'a> {
+    async fn before(fake: &'a FakeLlm, asker: &'a Asker) -> Self {
+        Self { fake, asker, asked: fake.asked().len(), tokens: asker.used().await.tokens }
     }
 
     /// Since then each call is billed its prompt and the longest answer; the number of calls.
-    async fn after(self, proof: &mut Proof, fake: &FakeLlm, asker: &Asker, most: u64, what: &str) -> usize {
-        let asked = fake.asked().split_off(self.asked);
+    async fn after(self, proof: &mut Proof, most: u64, what: &str) -> usize {
+        let asked = self.fake.asked().split_off(self.asked);
         let due: u64 = asked.iter().map(|asked| weigh_prompt(asked) + most).sum();
-        let billed = asker.used().await.tokens - self.tokens;
+        let billed = self.asker.used().await.tokens - self.tokens;
         proof.check(u64::try_from(billed) == Ok(due), || {
             format!("{what}: {billed} tokens billed for {} calls, {due} are due", asked.len())
         });

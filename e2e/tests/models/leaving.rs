@@ -77,12 +77,13 @@ async fn i3_whoever_leaves_stops_the_provider_and_pays_for_what_came() {
     let is_idle = eventually(LIMIT, || async { in_flight(&mesh).await == idle }).await;
     let left = in_flight(&mesh).await;
     proof.check(is_idle, || format!("in flight {left:?}, before all {idle:?}"));
+    let wrong = gone.iter().filter(|one| one.fault.is_some()).count();
     let unasked = gone.iter().filter(|one| one.known_after.is_none()).count();
     let early = gone.iter().filter(|one| !one.has_seen).count() - unasked;
     proof.require(gone.len() >= count(300), || format!("{} left", gone.len()));
     proof.figure(format!(
         "{} left: {unasked} before the provider was asked, {early} before a word came to them, {} in the middle; it knew \
-         after {:.3} s at worst; every bill is of what had come, 0 stay reserved, {:?} calls in flight",
+         after {:.3} s at worst; {wrong} were not stopped or not billed what had come; {} calls in flight",
         gone.len(),
         gone.len() - unasked - early,
         slowest.as_secs_f64(),

@@ -10,7 +10,7 @@ use mesh_error::Result;
 use mesh_lifecycle::Lifecycle;
 use mesh_proto::jokes::v1::joke_service_server::JokeServiceServer;
 use mesh_proto::sentiment::v1::sentiment_service_client::SentimentServiceClient;
-use mesh_server::{Admin, Application, Bound, Server};
+use mesh_server::{Admin, Application, Bound, Limits, Server};
 use mesh_store::{Db, Presence, outage};
 use mesh_telemetry::Sink;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,9 @@ use crate::upkeep::Upkeep;
 const WORKLOAD: &str = "jokes";
 /// A conversation of 16,000 characters beyond the basic plane, and its framing.
 const REQUEST_BYTES: usize = 96 * 1024;
+/// Calls at once on one connection: all that the gate admits and all that may wait before it. A gateway has one connection, and
+/// what waits for a free stream on it waits for long and is refused by nobody.
+const STREAMS: u32 = 512;
 
 /// The service, bound and ready to run.
 pub struct App {
@@ -82,6 +85,7 @@ impl App {
         let service = JokeServiceServer::new(Grpc::new(Arc::clone(&start.jokes)));
         let server = Server::new(WORKLOAD, &mesh, &lifecycle)
             .verifier(verifier)
+            .limits(Limits { streams: STREAMS, ..Limits::default() })
             .service_with_limit(service, REQUEST_BYTES)
             .bind(config.listen.listen)
             .await?;

@@ -84,7 +84,7 @@ pub(crate) struct Account {
 
 impl Budgets {
     /// The payer's accounts, always in the same order, so that two calls never wait for each other.
-    pub(crate) fn accounts(&self, payer: &Payer, now: DateTime<Utc>) -> Vec<Account> {
+    pub(crate) fn accounts(&self, payer: &Payer, now: DateTime<Utc>) -> [Account; 4] {
         let all = [
             (Scope::User, Period::Day, self.user_day),
             (Scope::User, Period::Month, self.user_month),
@@ -102,7 +102,7 @@ impl Budgets {
             limits,
             ends_at: period.ends_at(now),
         };
-        all.map(account).to_vec()
+        all.map(account)
     }
 }
 

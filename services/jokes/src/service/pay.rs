@@ -14,7 +14,7 @@ use crate::store::ledger;
 /// What is reserved for one call.
 #[derive(Debug)]
 pub(super) struct Reservation {
-    accounts: Vec<Account>,
+    accounts: [Account; 4],
     amount: Amount,
     most: Tokens,
     price: Price,
@@ -38,18 +38,16 @@ impl Jokes {
     /// The account that has too little, if one has.
     async fn take_from_all<'a>(
         &self,
-        accounts: &'a [Account],
+        accounts: &'a [Account; 4],
         amount: &Amount,
     ) -> store::Result<Option<&'a Account>> {
         let mut tx = self.store.begin().await?;
-        for account in accounts {
-            if !ledger::take(&mut tx, account, amount).await? {
-                tx.rollback().await?;
-                return Ok(Some(account));
-            }
+        let spent = ledger::take(&mut tx, accounts, amount).await?;
+        match spent {
+            None => tx.commit().await?,
+            Some(_) => tx.rollback().await?,
         }
-        tx.commit().await?;
-        Ok(None)
+        Ok(spent)
     }
 
     /// Bills what a call used and gives back the rest.
@@ -77,10 +75,6 @@ impl Reservation {
 
     /// Gives back what was not used, as part of a larger change.
     pub(super) async fn settle_in(&self, tx: &mut Tx, used: Amount) -> store::Result<()> {
-        let rest = self.amount.less(used);
-        for account in &self.accounts {
-            ledger::give_back(tx, account, &rest).await?;
-        }
-        Ok(())
+        ledger::give_back(tx, &self.accounts, &self.amount.less(used)).await
     }
 }

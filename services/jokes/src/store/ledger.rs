@@ -43,50 +43,68 @@ impl Store {
     }
 }
 
-/// Takes an amount from an account unless that would be more than its limits; whether it did. The first amount of a period has
-/// to be within the limits by itself ([`crate::budget::Limits::hold`]).
-pub(crate) async fn take(tx: &mut Tx, account: &Account, amount: &Amount) -> Result<bool> {
-    if !account.limits.hold(amount) {
-        return Ok(false);
+/// Takes an amount from each of these accounts unless that would be more than its limits; all of it is to be undone if one of
+/// them has too little: the first such one. The first amount of a period has to be within the limits by itself
+/// ([`crate::budget::Limits::hold`]).
+///
+/// The rows are taken in the order of the accounts, which is the same for everybody, so that two calls never wait for each other
+/// in a circle.
+pub(crate) async fn take<'a>(
+    tx: &mut Tx,
+    accounts: &'a [Account; 4],
+    amount: &Amount,
+) -> Result<Option<&'a Account>> {
+    if let Some(small) = accounts.iter().find(|account| !account.limits.hold(amount)) {
+        return Ok(Some(small));
     }
     let most = |limit: Option<i64>| limit.unwrap_or(i64::MAX);
-    execute!(
-        tx.conn(),
-        "UPSERT ledger",
-        sqlx::query(
-            "INSERT INTO ledger (subject, period, calls, tokens, cost_nanos) VALUES ($1, $2, $3, $4, $5)
+    let taken: Vec<(String, String)> = on!(tx.conn(), "UPSERT ledger", |e| {
+        let mut query = sqlx::query_as(
+            "INSERT INTO ledger (subject, period, calls, tokens, cost_nanos)
+             VALUES ($4, $5, $1, $2, $3), ($9, $10, $1, $2, $3), ($14, $15, $1, $2, $3), ($19, $20, $1, $2, $3)
              ON CONFLICT (subject, period) DO UPDATE
              SET calls = ledger.calls + excluded.calls, tokens = ledger.tokens + excluded.tokens,
                  cost_nanos = ledger.cost_nanos + excluded.cost_nanos
-             WHERE ledger.calls <= $6 - excluded.calls AND ledger.tokens <= $7 - excluded.tokens
-               AND ledger.cost_nanos <= $8 - excluded.cost_nanos",
+             WHERE EXISTS (
+                 SELECT 1 FROM (VALUES ($4, $5, $6, $7, $8), ($9, $10, $11, $12, $13), ($14, $15, $16, $17, $18),
+                                       ($19, $20, $21, $22, $23)) AS most
+                 WHERE most.column1 = ledger.subject AND most.column2 = ledger.period
+                   AND ledger.calls <= most.column3 - excluded.calls AND ledger.tokens <= most.column4 - excluded.tokens
+                   AND ledger.cost_nanos <= most.column5 - excluded.cost_nanos)
+             RETURNING subject, period",
         )
-        .bind(&account.subject)
-        .bind(&account.period_name)
         .bind(amount.calls)
         .bind(amount.tokens)
-        .bind(amount.cost_nanos)
-        .bind(most(account.limits.calls))
-        .bind(most(account.limits.tokens))
-        .bind(most(account.limits.cost_nanos))
-    )
-    .map(|rows| rows == 1)
+        .bind(amount.cost_nanos);
+        for Account { subject, period_name, limits, .. } in accounts {
+            query = query.bind(subject).bind(period_name);
+            query = query.bind(most(limits.calls)).bind(most(limits.tokens)).bind(most(limits.cost_nanos));
+        }
+        query.fetch_all(e).await
+    })?;
+    let is_taken = |account: &&Account| {
+        taken.iter().any(|(subject, period)| (subject, period) == (&account.subject, &account.period_name))
+    };
+    Ok(accounts.iter().find(|account| !is_taken(account)))
 }
 
-/// Gives back what was taken and not used.
-pub(crate) async fn give_back(tx: &mut Tx, account: &Account, amount: &Amount) -> Result<()> {
-    execute!(
-        tx.conn(),
-        "UPDATE ledger",
-        sqlx::query(
-            "UPDATE ledger SET calls = calls - $3, tokens = tokens - $4, cost_nanos = cost_nanos - $5
-             WHERE subject = $1 AND period = $2",
+/// Gives back what was taken from each of these accounts and not used, in their order. Their rows are there: a period is not
+/// forgotten before it has long ended.
+pub(crate) async fn give_back(tx: &mut Tx, accounts: &[Account; 4], amount: &Amount) -> Result<()> {
+    on!(tx.conn(), "UPDATE ledger", |e| {
+        let mut query = sqlx::query(
+            "INSERT INTO ledger (subject, period, calls, tokens, cost_nanos)
+             VALUES ($4, $5, $1, $2, $3), ($6, $7, $1, $2, $3), ($8, $9, $1, $2, $3), ($10, $11, $1, $2, $3)
+             ON CONFLICT (subject, period) DO UPDATE
+             SET calls = ledger.calls - excluded.calls, tokens = ledger.tokens - excluded.tokens,
+                 cost_nanos = ledger.cost_nanos - excluded.cost_nanos",
         )
-        .bind(&account.subject)
-        .bind(&account.period_name)
         .bind(amount.calls)
         .bind(amount.tokens)
-        .bind(amount.cost_nanos)
-    )
-    .map(|_| ())
+        .bind(amount.cost_nanos);
+        for account in accounts {
+            query = query.bind(&account.subject).bind(&account.period_name);
+        }
+        query.execute(e).await.map(|_| ())
+    })
 }
