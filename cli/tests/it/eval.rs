@@ -1,4 +1,5 @@
 //! `quipu eval` over the embedded model, a scripted endpoint and a scripted Opik.
+#![expect(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::{
     io::Write as _,

@@ -4,7 +4,7 @@
 //! process below it. Opik makes a trace of a span without a parent, so an answer is sent when it is complete, as a trace of
 //! its own whatever request it was part of: its id is that of the conversation, and the trace of the mesh is in its metadata.
 
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -111,20 +111,11 @@ impl SpanProcessor for Answers {
 }
 
 impl Answers {
+    /// Sends what waits, for a thread that may be held: a full queue is waited for as long as it takes to send one message.
     fn flush(&self, limit: Duration) -> OTelSdkResult {
-        let until = Instant::now() + limit;
         let (done, flushed) = sync_channel(1);
-        let mut message = Message::Flush(done);
-        while let Err(refused) = self.sender.try_send(message) {
-            let TrySendError::Full(back) = refused else { return Err(OTelSdkError::AlreadyShutdown) };
-            if Instant::now() >= until {
-                return Err(OTelSdkError::Timeout(limit));
-            }
-            message = back;
-            thread::sleep(Duration::from_millis(10));
-        }
-        let rest = until.saturating_duration_since(Instant::now());
-        flushed.recv_timeout(rest).map_err(|_| OTelSdkError::Timeout(limit))
+        self.sender.send(Message::Flush(done)).map_err(|_| OTelSdkError::AlreadyShutdown)?;
+        flushed.recv_timeout(limit).map_err(|_| OTelSdkError::Timeout(limit))
     }
 }
 

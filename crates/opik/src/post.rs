@@ -1,6 +1,5 @@
 //! One message of spans to Opik, again when that may help. For a thread of its own: it waits.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -46,22 +45,23 @@ impl Post {
         let resource = ResourceAttributesWithSchema::from(resource);
         let resource_spans = group_spans_by_resource_and_scope(spans, &resource);
         let body = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
+        self.runtime.block_on(self.until_taken(body))
+    }
+
+    async fn until_taken(&self, body: Vec<u8>) -> bool {
         let begun = Instant::now();
         let mut pauses = PAUSES.iter();
         loop {
-            let refused = match self.runtime.block_on(self.once(body.clone())) {
+            let (why, again) = match self.once(body.clone()).await {
                 Ok(status) if status.is_success() => return true,
-                Ok(status) => Refused { why: status.to_string(), again: is_passing(status) },
-                Err(error) => Refused { why: cause(&error), again: true },
+                Ok(status) => (status.to_string(), is_passing(status)),
+                Err(error) => (cause(&error), true),
             };
-            match pauses.next().filter(|_| refused.again) {
-                Some(pause) => thread::sleep(*pause),
-                None => {
-                    let took = begun.elapsed();
-                    tracing::warn!(error = refused.why, ?took, "Opik does not take answers");
-                    return false;
-                }
-            }
+            let Some(pause) = pauses.next().filter(|_| again) else {
+                tracing::warn!(error = why, took = ?begun.elapsed(), "Opik does not take answers");
+                return false;
+            };
+            tokio::time::sleep(*pause).await;
         }
     }
 
@@ -69,10 +69,4 @@ impl Post {
         let request = self.client.post(self.url.clone()).headers(self.headers.clone()).body(body);
         request.send().await.map(|response| response.status())
     }
-}
-
-/// Why spans were not taken.
-struct Refused {
-    why: String,
-    again: bool,
 }

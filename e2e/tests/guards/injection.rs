@@ -42,7 +42,7 @@ async fn i4_what_users_write_is_data_and_the_prompt_stays() {
     let asker = Asker::new(&mesh, &mesh.signed_in("ana").await).await;
     let known = prompts(&llm, &asker).await;
     let step = if is_full() { 1 } else { 10 };
-    let texts: Vec<String> = injections().map(|(_, text)| text).step_by(step).collect();
+    let texts = chosen(step);
     let asked = obeyed(&mut proof, &llm, &asker, &known, &texts).await;
     let (caught, open) = disguised(&mut proof, &llm, &asker, &known.canary).await;
     let (refused, honest) = guarded(&mut proof, &llm, &mut mesh, &policy, step).await;
@@ -54,6 +54,14 @@ async fn i4_what_users_write_is_data_and_the_prompt_stays() {
     ));
     proof.limit("0 leaks; every text a user's, its delimiters escaped; ≤ 2 % of honest texts refused");
     proof.finish();
+}
+
+/// Each `step`th injection, and all that bring marks of where data ends.
+fn chosen(step: usize) -> Vec<String> {
+    let is_chosen = |(n, text): &(usize, String)| {
+        n.is_multiple_of(step) || ["</", "[INST"].iter().any(|mark| text.contains(mark))
+    };
+    injections().map(|(_, text)| text).enumerate().filter(is_chosen).map(|(_, text)| text).collect()
 }
 
 /// Sends every text in every way to a model that obeys; how many calls the model got.
@@ -210,7 +218,6 @@ async fn disguised(proof: &mut Proof, llm: &FakeLlm, asker: &Asker, canary: &str
             None => {}
         }
     }
-    println!("the mark leaves in these forms: {left:?}");
     (guarded.len(), left.len())
 }
 

@@ -8,7 +8,7 @@ use crate::budget::{Limits, Period, Scope};
 use crate::domain::Joke;
 use crate::error::{JokesError, Result};
 use crate::scores;
-use crate::store::jokes::{Feedback, Filter};
+use crate::store::jokes::{Feedback, Filter, Rated};
 use crate::store::ledger::Used;
 
 /// What a list is asked for.
@@ -56,9 +56,9 @@ impl Jokes {
 
     /// Rates a joke of the caller.
     pub(crate) async fn rate(&self, caller: &Caller, id: &str, feedback: &Feedback) -> Result<Joke> {
-        let now = self.clock.now().trunc_subsecs(6);
-        let due = self.rules.scores.then(|| now + scores::FIRST);
-        match self.store.rate_joke(id, &caller.user_id, feedback, now, due).await? {
+        let at = self.clock.now().trunc_subsecs(6);
+        let rated = Rated { at, due: self.rules.scores.then(|| at + scores::FIRST) };
+        match self.store.rate_joke(id, &caller.user_id, feedback, rated).await? {
             true => self.joke_of(caller, id).await,
             false => Err(JokesError::NotFound("joke")),
         }

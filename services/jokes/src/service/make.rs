@@ -43,6 +43,14 @@ pub(crate) struct Order {
     pub(crate) streams: bool,
 }
 
+/// A joke that is asked for, and its making.
+struct Wish {
+    request: JokeRequest,
+    /// Of the joke, and of its trace in Opik.
+    id: String,
+    begun: Instant,
+}
+
 /// A joke that was told, by whom, and what it cost.
 struct Made {
     told: Told,
@@ -54,18 +62,19 @@ struct Made {
 
 impl Jokes {
     /// Begins a joke. What is wrong with the wish is said at once; everything else comes as events.
-    pub(crate) fn make_joke(self: &Arc<Self>, order: Order, wish: JokeRequest) -> Result<Events> {
-        let fields = [("topic", wish.topic.as_str()), ("params.audience", wish.params.audience.as_str())];
+    pub(crate) fn make_joke(self: &Arc<Self>, order: Order, request: JokeRequest) -> Result<Events> {
+        let audience = ("params.audience", request.params.audience.as_str());
+        let fields = [("topic", request.topic.as_str()), audience];
         let (chain, name) = self.admit(&order, &fields)?;
         let (until, events) = self.until(&order);
         let jokes = Arc::clone(self);
         mesh_server::go_on(async move {
-            let id = new_id();
-            let span = trace::answer("joke", &id);
-            let joke = jokes.joke(&order, &chain, &wish, id, &until).instrument(span.clone()).await;
+            let wish = Wish { request, id: new_id(), begun: Instant::now() };
+            let span = trace::answer("joke", &wish.id);
+            let joke = jokes.joke(&order, &chain, &wish, &until).instrument(span.clone()).await;
             trace::end(&span, &joke);
             if jokes.rules.captures {
-                trace::told(&span, &wish, &joke);
+                trace::told(&span, &wish.request, &joke);
             }
             metrics::answered(&name, &joke);
             last_word(&until, joke.map(|joke| Event::Joke(Box::new(joke)))).await;
@@ -133,17 +142,9 @@ impl Jokes {
         Ok(ChatEnd { model: said.entry.info().name.clone(), usage: said.usage, truncated: said.truncated })
     }
 
-    async fn joke(
-        &self,
-        order: &Order,
-        chain: &[Arc<Entry>],
-        wish: &JokeRequest,
-        id: String,
-        until: &Until,
-    ) -> Result<Joke> {
-        let begun = Instant::now();
+    async fn joke(&self, order: &Order, chain: &[Arc<Entry>], wish: &Wish, until: &Until) -> Result<Joke> {
         let model = chain.first().map(|entry| entry.info().name.as_str()).unwrap_or_default();
-        let key = self.cache.key(&order.caller.user_id, model, wish, self.guards.version());
+        let key = self.cache.key(&order.caller.user_id, model, &wish.request, self.guards.version());
         let made = match self.cache.get(&key).await {
             Some(Cached { told, model, provider }) => {
                 if order.streams {
@@ -151,9 +152,9 @@ impl Jokes {
                 }
                 Made { told, model, provider, said: None }
             }
-            None => self.tell(order, chain, &prompt::joke(wish, &self.canary), until).await?,
+            None => self.tell(order, chain, &prompt::joke(&wish.request, &self.canary), until).await?,
         };
-        let joke = self.keep(order, wish, id, &made, begun).await?;
+        let joke = self.keep(order, wish, &made).await?;
         if made.said.as_ref().is_some_and(|said| !said.fallback) {
             let Made { told, model, provider, .. } = made;
             self.cache.put(&key, &Cached { told, model, provider }).await;
@@ -206,25 +207,18 @@ impl Jokes {
     }
 
     /// Keeps a joke and bills it, in one change.
-    async fn keep(
-        &self,
-        order: &Order,
-        wish: &JokeRequest,
-        id: String,
-        made: &Made,
-        begun: Instant,
-    ) -> Result<Joke> {
+    async fn keep(&self, order: &Order, wish: &Wish, made: &Made) -> Result<Joke> {
         let sentiment = self.feelings.of(&structured::spoken(&made.told)).await;
         let said = made.said.as_ref();
         let joke = Joke {
-            id,
+            id: wish.id.clone(),
             user_id: order.caller.user_id.clone(),
             told: made.told.clone(),
-            topic: wish.topic.as_str().to_owned(),
-            params: wish.params.clone(),
+            topic: wish.request.topic.as_str().to_owned(),
+            params: wish.request.params.clone(),
             model: made.model.clone(),
             provider: made.provider.clone(),
-            latency_ms: u32::try_from(begun.elapsed().as_millis()).unwrap_or(u32::MAX),
+            latency_ms: u32::try_from(wish.begun.elapsed().as_millis()).unwrap_or(u32::MAX),
             usage: said.map_or_else(Usage::default, |said| said.usage),
             sentiment,
             rating: None,
@@ -253,7 +247,7 @@ impl Made {
     }
 }
 
-/// Of a joke, and of its trace in Opik.
+/// An id that sorts by its time.
 fn new_id() -> String {
     uuid::Uuid::now_v7().simple().to_string()
 }

@@ -48,6 +48,13 @@ pub(crate) struct Feedback {
     pub(crate) comment: Option<String>,
 }
 
+/// When a joke was rated, and when that is to be told, if it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rated {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) due: Option<DateTime<Utc>>,
+}
+
 /// All that a joke has, `FROM` the table, and what follows.
 macro_rules! select_joke {
     ($rest:literal) => {
@@ -107,15 +114,13 @@ impl Store {
         .map(|rows| rows == 1)
     }
 
-    /// Rates a joke of a user; whether there is one.
-    /// It is told from then on, if it is to be told at all and there is a trace to tell it of.
+    /// Rates a joke of a user; whether there is one. Of a joke without a trace nothing is told.
     pub(crate) async fn rate_joke(
         &self,
         id: &str,
         user_id: &str,
         feedback: &Feedback,
-        now: DateTime<Utc>,
-        due: Option<DateTime<Utc>>,
+        rated: Rated,
     ) -> Result<bool> {
         execute!(
             self.db.write(),
@@ -129,8 +134,8 @@ impl Store {
             .bind(user_id)
             .bind(i64::from(feedback.rating))
             .bind(&feedback.comment)
-            .bind(now)
-            .bind(due)
+            .bind(rated.at)
+            .bind(rated.due)
         )
         .map(|rows| rows == 1)
     }
