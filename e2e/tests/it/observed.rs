@@ -136,7 +136,7 @@ fn in_opik(opik: &FakeOpik, id: &str) {
         ("llm", Some("gpt-5-nano"), Some("openai"))
     );
     assert_eq!((call.usage["prompt_tokens"], call.usage["completion_tokens"]), (40, 20));
-    assert_eq!(call.input["gen_ai.request.temperature"], json!(0.7));
+    assert_eq!(call.metadata["gen_ai.request.temperature"], json!(0.7));
     let root = spans.iter().find(|span| span.parent_span_id.is_none()).unwrap();
     assert_eq!((root.name.as_str(), call.parent_span_id), ("joke", Some(root.id)));
 }

@@ -118,7 +118,7 @@ async fn redirects(proof: &mut Proof, fake: &FakeLlm, asker: &Asker, trap: Socke
             let way = Way::ALL[tried % 4];
             let begun = fake.counts().calls;
             let outcome = asker.ask(way, &Wish::new("cats", "m")).await;
-            let (calls, refused) = (fake.counts().calls - begun, (way.status(9, 400), "MODEL_REJECTED_CALL"));
+            let (calls, refused) = (fake.counts().calls - begun, (way.status(9, 502), "MODEL_REJECTED_CALL"));
             let is_refused = (outcome.status, outcome.reason.as_str()) == refused && calls == 1;
             proof.check(is_refused, || format!("{status} to {place} by {way:?}: {outcome:?}, {calls} calls"));
             tried += 1;

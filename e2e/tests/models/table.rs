@@ -49,7 +49,7 @@ impl End {
             Self::Told if way == Way::Rest => (0, 201, ""),
             Self::Told => (0, 200, ""),
             Self::Away(_) => (14, 503, "MODEL_UNAVAILABLE"),
-            Self::Rejected => (9, 400, "MODEL_REJECTED_CALL"),
+            Self::Rejected => (9, 502, "MODEL_REJECTED_CALL"),
             Self::BrokeOff => (14, 502, "MODEL_BROKE_OFF"),
         };
         (way.status(grpc, http), reason)
