@@ -46,7 +46,7 @@ pub(crate) fn run(args: &UpArgs) -> ExitCode {
             }
         };
         let telemetry = settings.telemetry.clone();
-        let code = serve(args, settings, began).await;
+        let code = Box::pin(serve(args, settings, began)).await;
         telemetry.shutdown(Drain::default().flush).await;
         code
     })

@@ -31,7 +31,8 @@ pub(super) struct Apps {
 /// What [`build`] gives: the services, where they listen, and the administrator that was made.
 pub(super) type Built = (Apps, Vec<Part>, Option<(String, Secret)>);
 
-/// Builds every service, callees first, so that a caller knows its callees' ports.
+/// Builds every service, callees first, so that a caller knows its callees' ports. Each build is boxed: nested in one another their
+/// futures are deeper than the compiler follows.
 pub(super) async fn build(
     options: &Options,
     authority: &Authority,
@@ -47,13 +48,15 @@ pub(super) async fn build(
 
     let config = quipu_auth::Config::local(&options.data.join("auth"), listen("auth"));
     let mesh = member("auth", Endpoints::new())?;
-    let auth = quipu_auth::App::build(config, mesh, lifecycle.clone()).await.map_err(part("auth"))?;
+    let auth =
+        Box::pin(quipu_auth::App::build(config, mesh, lifecycle.clone())).await.map_err(part("auth"))?;
     let endpoints = Endpoints::new().with("auth", auth.grpc_addr());
 
     let config = sentiment_config(options, listen("sentiment"))?;
     let mesh = member("sentiment", endpoints.clone())?;
-    let sentiment =
-        quipu_sentiment::App::build(config, mesh, lifecycle.clone()).await.map_err(part("sentiment"))?;
+    let sentiment = Box::pin(quipu_sentiment::App::build(config, mesh, lifecycle.clone()))
+        .await
+        .map_err(part("sentiment"))?;
 
     let endpoints = endpoints.with("sentiment", sentiment.grpc_addr());
     let config = quipu_jokes::Config {
@@ -62,12 +65,14 @@ pub(super) async fn build(
         ..quipu_jokes::Config::local(&options.data.join("jokes"), listen("jokes"))
     };
     let mesh = member("jokes", endpoints.clone())?;
-    let jokes = quipu_jokes::App::build(config, mesh, lifecycle.clone()).await.map_err(part("jokes"))?;
+    let jokes =
+        Box::pin(quipu_jokes::App::build(config, mesh, lifecycle.clone())).await.map_err(part("jokes"))?;
 
     let config = gateway_config(options, &listen("gateway"));
     let mesh = member("gateway", endpoints.with("jokes", jokes.grpc_addr()))?;
-    let gateway =
-        quipu_gateway::App::build(config, mesh, lifecycle.clone()).await.map_err(part("gateway"))?;
+    let gateway = Box::pin(quipu_gateway::App::build(config, mesh, lifecycle.clone()))
+        .await
+        .map_err(part("gateway"))?;
 
     let parts = vec![
         Part { name: "gateway", address: gateway.http_addr(), admin: gateway.admin_addr() },
