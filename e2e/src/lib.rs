@@ -10,6 +10,7 @@
 
 use std::time::Duration;
 
+mod in_the_name;
 mod local;
 mod person;
 mod ports;
@@ -18,6 +19,7 @@ mod processes;
 mod proof;
 pub mod raw;
 
+pub use in_the_name::for_user;
 pub use local::Mesh;
 pub use person::{PASSWORD, Person, answer, eventually};
 pub use process::{Process, programs};

@@ -6,11 +6,13 @@
 //! by [`follow()`].
 
 mod follow;
+mod loopback;
 mod reader;
 mod secret;
 mod units;
 
 pub use follow::follow;
+pub use loopback::is_loopback;
 pub use reader::{Effective, Fault, Faults, Reader, Reported, Setting};
 pub use secret::Secret;
 pub use units::Seconds;

@@ -89,7 +89,7 @@ impl SpanProcessor for Answers {
     }
 
     fn on_end(&self, span: SpanData) {
-        let complete = self.with_groups(|groups| if groups.is_idle() { None } else { groups.end(span) });
+        let complete = self.with_groups(|groups| groups.end(span));
         let Some(answer) = complete else { return };
         if self.sender.try_send(Message::Answer(answer)).is_err() {
             counter!(ANSWERS, "outcome" => "dropped").increment(1);

@@ -1,8 +1,6 @@
 //! Where Opik is, and as whom it is spoken to: the variables that its own libraries read.
 
-use std::net::IpAddr;
-
-use mesh_config::{Reader, Reported, Secret};
+use mesh_config::{Reader, Reported, Secret, is_loopback};
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
@@ -56,7 +54,7 @@ impl OpikConfig {
             };
             return reader.check("OPIK_WORKSPACE", alone).map(|()| None);
         }
-        let is_open = api.scheme() == "http" && !is_loopback(&api);
+        let is_open = api.scheme() == "http" && !is_loopback(api.host_str().unwrap_or_default());
         let safe = match (&key, is_open) {
             (Some(_), true) => Err("must be https:// where OPIK_API_KEY is sent to another machine"),
             _ => Ok(()),
@@ -116,13 +114,6 @@ fn base(text: &str) -> Result<Url, String> {
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&if path.ends_with("/api") { path } else { format!("{path}/api") });
     Ok(url)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host_str().unwrap_or_default().trim_matches(['[', ']']) {
-        "localhost" => true,
-        host => host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()),
-    }
 }
 
 #[cfg(test)]

@@ -45,11 +45,6 @@ impl Groups {
         true
     }
 
-    /// Whether any answer is under way.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.answers.is_empty()
-    }
-
     /// A span has ended; with its first span an answer is complete: that one is the last of the spans. One that goes on after it
     /// is left away.
     pub(crate) fn end(&mut self, span: SpanData) -> Option<Vec<SpanData>> {
@@ -117,7 +112,7 @@ mod tests {
         }
         assert_eq!(names(&groups.end(span(10)).unwrap()), ["12", "11", "10"]);
         assert_eq!(names(&groups.end(span(20)).unwrap()), ["21", "20"]);
-        assert!(groups.is_idle() && groups.members.is_empty());
+        assert!(groups.answers.is_empty() && groups.members.is_empty());
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Somebody with an account who asks for jokes.
 
-use quipu_e2e::{Person, ProcessMesh};
+use quipu_e2e::{Person, ProcessMesh, for_user};
 use reqwest::Method;
 
 use crate::{
     ask::{Outcome, Way, Wish},
-    direct::{Direct, Used, for_user},
+    direct::{Direct, Used},
 };
 
 /// Somebody with an account; clones share their connections.

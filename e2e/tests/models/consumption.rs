@@ -4,13 +4,13 @@
 use futures::{StreamExt as _, stream};
 use mesh_proto::jokes::v1 as jokes;
 use mesh_testkit::{FakeLlm, Reply};
-use quipu_e2e::{ProcessMesh, Proof, count};
+use quipu_e2e::{ProcessMesh, Proof, count, for_user};
 use serde_json::{Value, json};
 
 use crate::{
     ask::{Outcome, Way, Wish},
     asker::Asker,
-    direct::{Direct, for_user},
+    direct::Direct,
     endless,
     support::{JOKE, setup},
     usage,

@@ -1,14 +1,11 @@
 //! Calls of the jokes service over gRPC with the gateway's identity and a person's token, past the gateway and its limits.
 
-use std::sync::Arc;
-
-use mesh_client::{CallContext, Channel, Endpoints, Mesh};
-use mesh_identity::{Claims, User};
+use mesh_client::{Channel, Endpoints, Mesh};
 use mesh_lifecycle::{Drain, Lifecycle};
 use mesh_policy::PolicyHandle;
 use mesh_proto::jokes::v1::{self as jokes, joke_service_client::JokeServiceClient};
-use quipu_e2e::ProcessMesh;
-use tonic::{Request, Status};
+use quipu_e2e::{ProcessMesh, for_user};
+use tonic::Status;
 
 /// A caller with the gateway's certificate and a connection of its own; clones share it.
 #[derive(Clone)]
@@ -43,24 +40,4 @@ impl Direct {
         let used = |spent: &Option<jokes::Spent>| spent.as_ref().unwrap().used;
         Ok(Used { calls: used(&day.calls), tokens: used(&day.tokens), cost: used(&day.cost_nanos) })
     }
-}
-
-/// A message in a person's name.
-pub(crate) fn for_user<M>(token: &str, message: M) -> Request<M> {
-    // Only the token travels; what it says is for its verifier.
-    let claims = Claims {
-        iss: String::new(),
-        sub: String::new(),
-        aud: String::new(),
-        exp: 0,
-        iat: 0,
-        nbf: 0,
-        jti: String::new(),
-        sid: String::new(),
-        scope: Default::default(),
-        roles: Vec::new(),
-        client_id: None,
-    };
-    let user = User { claims: Arc::new(claims), token: token.into() };
-    CallContext { deadline: None, user: Some(user) }.request(message)
 }

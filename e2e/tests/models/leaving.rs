@@ -10,13 +10,13 @@ use std::{
 use futures::{StreamExt as _, future::join_all};
 use mesh_proto::jokes::v1::stream_joke_response::Event;
 use mesh_testkit::{FakeLlm, Reply};
-use quipu_e2e::{LIMIT, ProcessMesh, Proof, count, eventually, is_full};
+use quipu_e2e::{LIMIT, ProcessMesh, Proof, count, eventually, for_user, is_full};
 use tokio::time::{sleep, timeout};
 
 use crate::{
     ask::{Outcome, Way, Wish},
     asker::Asker,
-    direct::{Direct, Used, for_user},
+    direct::{Direct, Used},
     support::{JOKE, metric, seed, setup, weigh, weigh_prompt},
 };
 

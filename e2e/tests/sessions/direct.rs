@@ -1,17 +1,14 @@
 //! Calls of the services over gRPC with the gateway's identity and a person's token, past every gateway and proxy.
 
-use std::sync::Arc;
-
-use mesh_client::{CallContext, Channel, Endpoints, Mesh};
-use mesh_identity::{Claims, User};
+use mesh_client::{Channel, Endpoints, Mesh};
 use mesh_lifecycle::{Drain, Lifecycle};
 use mesh_policy::PolicyHandle;
 use mesh_proto::{
     auth::v1::{self as auth, auth_service_client::AuthServiceClient},
     sentiment::v1::{self as sentiment, sentiment_service_client::SentimentServiceClient},
 };
-use quipu_e2e::ProcessMesh;
-use tonic::{Request, Status};
+use quipu_e2e::{ProcessMesh, for_user};
+use tonic::Status;
 
 /// A caller with the gateway's certificate.
 #[derive(Clone)]
@@ -48,24 +45,4 @@ impl Direct {
         let request = sentiment::AnalyzeRequest { text: "Fine.".into(), ..Default::default() };
         self.sentiment.clone().analyze(for_user(token, request)).await.map(drop)
     }
-}
-
-/// A message in a person's name.
-pub(crate) fn for_user<M>(token: &str, message: M) -> Request<M> {
-    // Only the token travels; what it says is for its verifier.
-    let claims = Claims {
-        iss: String::new(),
-        sub: String::new(),
-        aud: String::new(),
-        exp: 0,
-        iat: 0,
-        nbf: 0,
-        jti: String::new(),
-        sid: String::new(),
-        scope: Default::default(),
-        roles: Vec::new(),
-        client_id: None,
-    };
-    let user = User { claims: Arc::new(claims), token: token.into() };
-    CallContext { deadline: None, user: Some(user) }.request(message)
 }

@@ -2,13 +2,13 @@
 
 use mesh_proto::auth::v1 as auth;
 use prost_types::FieldMask;
-use quipu_e2e::{PASSWORD, Person, ProcessMesh};
+use quipu_e2e::{PASSWORD, Person, ProcessMesh, for_user};
 use reqwest::Method;
 use serde_json::json;
 use tokio::time::Instant;
 
 use crate::{
-    direct::{Direct, for_user},
+    direct::Direct,
     support::{Tokens, gates, register},
 };
 

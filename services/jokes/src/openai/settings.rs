@@ -1,11 +1,10 @@
 //! Which model of which server, and what is wrong with that.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use mesh_config::Secret;
+use mesh_config::{Secret, is_loopback};
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 
@@ -89,7 +88,7 @@ impl Settings {
         let Ok(mut url) = Url::parse(&self.base_url) else { return fault("is no URL") };
         match (url.scheme(), self.plain_http) {
             ("https", _) | ("http", PlainHttp::Anywhere) => {}
-            ("http", PlainHttp::Loopback) if is_loopback(&url) => {}
+            ("http", PlainHttp::Loopback) if is_loopback(url.host_str().unwrap_or_default()) => {}
             ("http", PlainHttp::Loopback) => return fault("may be http:// only on this machine"),
             ("http", PlainHttp::Never) => return fault("must be https://"),
             _ => return fault("must be http:// or https://"),
@@ -162,12 +161,5 @@ impl fmt::Display for MaxTokensField {
             Self::MaxCompletionTokens => "max_completion_tokens",
             Self::MaxTokens => "max_tokens",
         })
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host_str().unwrap_or_default().trim_matches(['[', ']']) {
-        "localhost" => true,
-        host => host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()),
     }
 }
