@@ -1,12 +1,13 @@
 //! The connection pools of one database, and what is done to it as a whole.
 
+use sqlx::SqlitePool;
 use sqlx::migrate::Migrator;
-use sqlx::{PgPool, SqlitePool};
 
 use crate::config::{Location, StoreConfig};
 use crate::error::{StoreError, StoreErrorKind};
+use crate::postgres::{Place, Pool};
 use crate::statement::System;
-use crate::{execute, on, postgres, sqlite};
+use crate::{execute, on, sqlite};
 
 /// One database. Clones share the pools.
 #[derive(Clone, Debug)]
@@ -20,19 +21,19 @@ pub enum Db {
         write: SqlitePool,
     },
     /// A server.
-    Postgres(PgPool),
+    Postgres(Pool),
 }
 
-/// What a statement runs on: the same thing of either driver.
+/// What a statement runs on.
 #[derive(Debug)]
-pub enum Target<S, P> {
+pub enum Target<'a, S> {
     /// Of SQLite.
     Sqlite(S),
     /// Of Postgres.
-    Postgres(P),
+    Postgres(Place<'a>),
 }
 
-impl<S, P> Target<S, P> {
+impl<S> Target<'_, S> {
     /// Whose it is, for the span.
     pub fn system(&self) -> System {
         match self {
@@ -52,7 +53,9 @@ impl Db {
     pub async fn connect(config: &StoreConfig) -> Result<Self, StoreError> {
         match &config.url.0 {
             Location::Sqlite(path) => sqlite::open(path, config).await,
-            Location::Postgres(options) => Ok(Self::Postgres(postgres::pool(options, config))),
+            Location::Postgres(options) => Pool::new(options, config)
+                .map(Self::Postgres)
+                .map_err(|error| StoreError::new(StoreErrorKind::Other, error)),
         }
     }
 
@@ -64,19 +67,19 @@ impl Db {
 
     /// What statements run on that only read.
     #[must_use]
-    pub fn read(&self) -> Target<&SqlitePool, &PgPool> {
+    pub fn read(&self) -> Target<'_, &SqlitePool> {
         match self {
             Self::Sqlite { read, .. } => Target::Sqlite(read),
-            Self::Postgres(pool) => Target::Postgres(pool),
+            Self::Postgres(pool) => Target::Postgres(Place::Pool(pool)),
         }
     }
 
     /// What a single statement runs on that writes.
     #[must_use]
-    pub fn write(&self) -> Target<&SqlitePool, &PgPool> {
+    pub fn write(&self) -> Target<'_, &SqlitePool> {
         match self {
             Self::Sqlite { write, .. } => Target::Sqlite(write),
-            Self::Postgres(pool) => Target::Postgres(pool),
+            Self::Postgres(pool) => Target::Postgres(Place::Pool(pool)),
         }
     }
 
@@ -89,7 +92,7 @@ impl Db {
         let done = match self {
             Self::Sqlite { write, .. } => sqlite.run(write).await,
             Self::Postgres(pool) => {
-                let own = postgres::unhurried(pool);
+                let own = pool.unhurried();
                 let done = postgres.run(&own).await;
                 own.close().await;
                 done
@@ -124,25 +127,28 @@ impl Db {
         })
     }
 
-    /// Asks the database for an answer.
+    /// Asks the database for an answer, and closes connections that were not used for long.
     ///
     /// # Errors
     ///
     /// It gives none.
     pub async fn ping(&self) -> Result<(), StoreError> {
+        if let Self::Postgres(pool) = self {
+            pool.tidy();
+        }
         on!(self.read(), "SELECT 1", |e| sqlx::query_scalar::<_, i32>("SELECT 1").fetch_one(e).await)?;
         on!(self.write(), "SELECT 1", |e| sqlx::query_scalar::<_, i32>("SELECT 1").fetch_one(e).await)?;
         Ok(())
     }
 
-    /// Closes the pools after their connections came back.
+    /// Closes the pools; connections that are in use close when they come back.
     pub async fn close(&self) {
         match self {
             Self::Sqlite { read, write } => {
                 read.close().await;
                 write.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(pool) => pool.close(),
         }
     }
 }

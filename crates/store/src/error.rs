@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use mesh_error::{BoxError, Error, Kind};
+use sqlx::error::ErrorKind;
 
 /// A failed statement. Its text names the kind only; the driver's words are in the source, for the log.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,8 @@ pub struct StoreError {
 pub enum StoreErrorKind {
     /// A unique value exists already.
     Unique,
+    /// A value that must be there is null.
+    Null,
     /// A row that is referred to does not exist, or is still referred to.
     ForeignKey,
     /// The transaction lost against another one; doing it again may succeed.
@@ -48,6 +51,12 @@ impl StoreError {
         self.kind == StoreErrorKind::Unique
     }
 
+    /// Whether a value was null that must be there. A statement refuses so, as a whole, what a single row of it does not admit.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        self.kind == StoreErrorKind::Null
+    }
+
     /// Whether the whole transaction may be tried again at once.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
@@ -72,6 +81,7 @@ impl StoreErrorKind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Unique => "unique",
+            Self::Null => "null",
             Self::ForeignKey => "foreign_key",
             Self::Serialization => "serialization",
             Self::Timeout => "timeout",
@@ -104,7 +114,7 @@ impl From<StoreError> for Error {
                 Self::new(Kind::Unavailable, "DATABASE_UNAVAILABLE", "the database is not available")
                     .with_retry_after(pause)
             }
-            StoreErrorKind::Other => return Self::internal(error),
+            StoreErrorKind::Null | StoreErrorKind::Other => return Self::internal(error),
         }
         .with_source(error)
     }
@@ -113,6 +123,7 @@ impl From<StoreError> for Error {
 fn classify(error: &sqlx::Error) -> StoreErrorKind {
     match error {
         sqlx::Error::Database(error) if error.is_unique_violation() => StoreErrorKind::Unique,
+        sqlx::Error::Database(error) if error.kind() == ErrorKind::NotNullViolation => StoreErrorKind::Null,
         sqlx::Error::Database(error) if error.is_foreign_key_violation() => StoreErrorKind::ForeignKey,
         sqlx::Error::Database(error) => by_code(error.code().as_deref().unwrap_or_default()),
         sqlx::Error::Io(_)

@@ -21,6 +21,7 @@ mod transaction;
 pub use config::{DatabaseUrl, StoreConfig};
 pub use db::{Db, Target};
 pub use error::{StoreError, StoreErrorKind};
+pub use postgres::{Link, Place, Pool, Transaction};
 pub use presence::{Presence, outage};
 pub use statement::{System, statement};
 pub use transaction::{Tx, retry};

@@ -82,7 +82,13 @@ macro_rules! on {
         $crate::statement($summary, system, async {
             match target {
                 $crate::Target::Sqlite($executor) => $run,
-                $crate::Target::Postgres($executor) => $run,
+                $crate::Target::Postgres(place) => {
+                    let mut link = place.link().await?;
+                    let $executor = link.begin();
+                    let done = $run;
+                    link.end(&done);
+                    done
+                }
             }
         })
         .await

@@ -4,10 +4,11 @@ use std::future::Future;
 use std::time::Duration;
 
 use mesh_telemetry::RequestSpan;
-use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection};
+use sqlx::{Sqlite, SqliteConnection};
 
 use crate::db::{Db, Target};
 use crate::error::{StoreError, StoreErrorKind};
+use crate::postgres::{Place, Transaction};
 use crate::statement::{System, statement};
 
 /// How often a transaction that loses against others is done in all.
@@ -19,15 +20,15 @@ pub enum Tx {
     /// Of SQLite; holds the file's write lock from the start, so it never fails halfway for want of it.
     Sqlite(sqlx::Transaction<'static, Sqlite>),
     /// Of Postgres, READ COMMITTED.
-    Postgres(sqlx::Transaction<'static, Postgres>),
+    Postgres(Transaction),
 }
 
 impl Tx {
     /// What the statements of the transaction run on.
-    pub fn conn(&mut self) -> Target<&mut SqliteConnection, &mut PgConnection> {
+    pub fn conn(&mut self) -> Target<'_, &mut SqliteConnection> {
         match self {
             Self::Sqlite(tx) => Target::Sqlite(&mut **tx),
-            Self::Postgres(tx) => Target::Postgres(&mut **tx),
+            Self::Postgres(tx) => Target::Postgres(Place::Transaction(tx)),
         }
     }
 
@@ -48,7 +49,7 @@ impl Tx {
         let work = async move {
             match self {
                 Self::Sqlite(tx) => tx.commit().await,
-                Self::Postgres(tx) => tx.commit().await,
+                Self::Postgres(tx) => tx.end("COMMIT").await,
             }
         };
         shielded(statement("COMMIT", system, work)).await
@@ -64,7 +65,7 @@ impl Tx {
         let work = async move {
             match self {
                 Self::Sqlite(tx) => tx.rollback().await,
-                Self::Postgres(tx) => tx.rollback().await,
+                Self::Postgres(tx) => tx.end("ROLLBACK").await,
             }
         };
         statement("ROLLBACK", system, work).await

@@ -39,8 +39,8 @@ pub struct Price {
     pub output_nanos: i64,
 }
 
-/// An amount that is taken from a budget.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// An amount that is taken from a budget, or was used of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
 pub(crate) struct Amount {
     pub(crate) calls: i64,
     pub(crate) tokens: i64,
@@ -129,6 +129,15 @@ impl Amount {
     pub(crate) fn call(tokens: Tokens, price: Price) -> Self {
         let count = i64::from(tokens.input) + i64::from(tokens.output);
         Self { calls: 1, tokens: count, cost_nanos: price.of(tokens) }
+    }
+
+    /// Both together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            calls: self.calls.saturating_add(other.calls),
+            tokens: self.tokens.saturating_add(other.tokens),
+            cost_nanos: self.cost_nanos.saturating_add(other.cost_nanos),
+        }
     }
 
     /// What is left of `self` when `other` was used.

@@ -32,8 +32,8 @@ use crate::ports::{Answer, JokeModel, ModelError, ModelInfo, Prompt};
 
 pub use self::settings::{MaxTokensField, PlainHttp, Settings, SettingsFault, Times};
 
-/// Connections that are kept without work.
-const IDLE: usize = 32;
+/// Connections that are kept without work: as many calls as come at once.
+const IDLE: usize = 256;
 /// How long they are kept; servers close them after a minute or more.
 const IDLE_TIME: Duration = Duration::from_secs(50);
 /// An HTTP/2 connection that does not answer a ping for so long is given up.

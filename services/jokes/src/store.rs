@@ -4,7 +4,7 @@ pub(crate) mod jokes;
 pub(crate) mod ledger;
 pub(crate) mod scores;
 
-use mesh_store::{Db, StoreError, Tx};
+use mesh_store::{Db, StoreError};
 use sqlx::migrate::Migrator;
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -33,10 +33,5 @@ impl Store {
     /// Brings the schema up to date.
     pub(crate) async fn migrate(&self) -> Result<()> {
         self.db.migrate(&SQLITE, &POSTGRES).await
-    }
-
-    /// Begins a change.
-    pub(crate) async fn begin(&self) -> Result<Tx> {
-        self.db.begin().await
     }
 }

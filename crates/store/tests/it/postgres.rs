@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use mesh_store::{Db, StoreConfig, StoreError, StoreErrorKind, on, retry};
+use mesh_store::{Db, StoreConfig, StoreError, StoreErrorKind, Tx, on, retry};
 use mesh_testkit::{Fault, FaultProxy, Postgres};
 use sqlx::PgPool;
 use tokio::sync::Barrier;
@@ -19,16 +19,20 @@ async fn open(change: impl FnOnce(&mut StoreConfig)) -> Db {
     config.acquire_timeout = PATIENCE;
     change(&mut config);
     let db = Db::connect(&config).await.unwrap();
-    sqlx::raw_sql("CREATE TABLE t (id BIGSERIAL PRIMARY KEY, v TEXT UNIQUE, n BIGINT NOT NULL DEFAULT 0)")
-        .execute(pool(&db))
-        .await
-        .unwrap();
+    run(&db, "CREATE TABLE t (id BIGSERIAL PRIMARY KEY, v TEXT UNIQUE, n BIGINT NOT NULL DEFAULT 0)").await;
     db
 }
 
-fn pool(db: &Db) -> &PgPool {
-    let Db::Postgres(pool) = db else { panic!("Postgres") };
-    pool
+async fn attempt(db: &Db, sql: &'static str) -> Result<(), StoreError> {
+    on!(db.write(), "raw", |e| sqlx::raw_sql(sql).execute(e).await.map(drop))
+}
+
+async fn run(db: &Db, sql: &'static str) {
+    attempt(db, sql).await.unwrap();
+}
+
+async fn run_in(tx: &mut Tx, sql: &'static str) -> Result<(), StoreError> {
+    on!(tx.conn(), "raw", |e| sqlx::raw_sql(sql).execute(e).await.map(drop))
 }
 
 async fn insert(db: &Db, value: &str) -> Result<(), StoreError> {
@@ -40,7 +44,7 @@ async fn insert(db: &Db, value: &str) -> Result<(), StoreError> {
 }
 
 async fn number(db: &Db, sql: &'static str) -> i64 {
-    sqlx::query_scalar(sql).fetch_one(pool(db)).await.unwrap()
+    on!(db.read(), "raw", |e| sqlx::query_scalar(sql).fetch_one(e).await).unwrap()
 }
 
 #[tokio::test]
@@ -63,7 +67,7 @@ async fn abandoned_work_poisons_no_connection() {
     let mut config = StoreConfig::new(url.parse().unwrap());
     (config.acquire_timeout, config.max_connections) = (PATIENCE, 1);
     let db = Db::connect(&config).await.unwrap();
-    sqlx::raw_sql("CREATE TABLE t (id BIGSERIAL PRIMARY KEY, v TEXT)").execute(pool(&db)).await.unwrap();
+    run(&db, "CREATE TABLE t (id BIGSERIAL PRIMARY KEY, v TEXT)").await;
     let other = PgPool::connect(database.url()).await.unwrap();
     proxy.set(Fault::Latency(Duration::from_millis(1)));
     for round in 1..=250_u64 {
@@ -91,19 +95,14 @@ async fn abandoned_work_poisons_no_connection() {
 async fn a_connection_inside_a_transaction_is_not_given_to_the_next() {
     let db = open(|config| config.max_connections = 1).await;
     for _ in 0..5 {
-        {
-            // What a cancelled `begin` leaves behind: the server is in a transaction and the driver does not know.
-            let mut connection = pool(&db).acquire().await.unwrap();
-            sqlx::raw_sql("BEGIN").execute(&mut *connection).await.unwrap();
-        }
+        // Cut off, and the server is inside a transaction.
+        let begin = attempt(&db, "BEGIN; SELECT pg_sleep(0.1)");
+        tokio::time::timeout(Duration::from_millis(50), begin).await.unwrap_err();
         insert(&db, "kept").await.unwrap();
         assert_eq!(number(&db, "SELECT count(*) FROM t").await, 1);
-        sqlx::raw_sql("DELETE FROM t").execute(pool(&db)).await.unwrap();
-        {
-            let mut connection = pool(&db).acquire().await.unwrap();
-            sqlx::raw_sql("BEGIN").execute(&mut *connection).await.unwrap();
-            sqlx::raw_sql("SELECT 1/0").execute(&mut *connection).await.unwrap_err();
-        }
+        run(&db, "DELETE FROM t").await;
+        // Failed, and the server is inside an aborted one.
+        attempt(&db, "BEGIN; SELECT 1/0").await.unwrap_err();
         assert_eq!(number(&db, "SELECT count(*) FROM t").await, 0);
     }
 }
@@ -114,7 +113,7 @@ async fn who_finds_no_connection_is_refused() {
         (config.max_connections, config.acquire_timeout) = (1, Duration::from_millis(200));
     })
     .await;
-    let held = pool(&db).acquire().await.unwrap();
+    let held = db.begin().await.unwrap();
     let refused = insert(&db, "x").await.unwrap_err();
     assert_eq!(refused.kind(), StoreErrorKind::Unavailable);
     drop(held);
@@ -132,8 +131,8 @@ async fn a_slow_statement_and_a_held_lock_end() {
         on!(db.read(), "SELECT pg_sleep", |e| sqlx::query("SELECT pg_sleep(60)").execute(e).await.map(drop));
     assert_eq!(slow.unwrap_err().kind(), StoreErrorKind::Timeout);
     insert(&db, "x").await.unwrap();
-    let mut holder = pool(&db).begin().await.unwrap();
-    sqlx::raw_sql("LOCK TABLE t IN ACCESS EXCLUSIVE MODE").execute(&mut *holder).await.unwrap();
+    let mut holder = db.begin().await.unwrap();
+    run_in(&mut holder, "LOCK TABLE t IN ACCESS EXCLUSIVE MODE").await.unwrap();
     assert_eq!(insert(&db, "y").await.unwrap_err().kind(), StoreErrorKind::Timeout);
     holder.rollback().await.unwrap();
     insert(&db, "y").await.unwrap();
@@ -152,14 +151,27 @@ async fn a_transaction_that_is_left_idle_is_ended_by_the_server() {
 
 #[tokio::test]
 async fn connections_that_the_server_closed_are_replaced() {
-    let db = open(|_| {}).await;
-    for round in 0..5 {
-        insert(&db, &round.to_string()).await.unwrap();
+    let cluster = Postgres::shared().await.unwrap();
+    let database = cluster.database().await.unwrap();
+    let config = StoreConfig::new(database.url().parse().unwrap());
+    let (db, admin) = (Db::connect(&config).await.unwrap(), PgPool::connect(database.url()).await.unwrap());
+    run(&db, "CREATE TABLE t (id BIGSERIAL PRIMARY KEY, v TEXT)").await;
+    let mut failed = 0;
+    for round in 0..6_u64 {
         let others = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                       WHERE datname = current_database() AND pid <> pg_backend_pid()";
-        number(&db, others).await;
+        let closed: i64 = sqlx::query_scalar(others).fetch_one(&admin).await.unwrap();
+        assert!(closed > 0);
+        // One that has been idle for a while is asked before it is used; one that was used a moment ago fails, once.
+        tokio::time::sleep(Duration::from_millis(600 * (round % 2))).await;
+        if let Err(error) = insert(&db, &round.to_string()).await {
+            assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+            assert_eq!(round % 2, 0, "after a while");
+            failed += 1;
+            insert(&db, &round.to_string()).await.unwrap();
+        }
     }
-    assert_eq!(number(&db, "SELECT count(*) FROM t").await, 5);
+    assert_eq!(number(&db, "SELECT count(*) FROM t").await, 6, "{failed} failed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mesh_store::Db;
+use mesh_store::System;
 use mesh_testkit::on_both;
 
 use crate::support::{Fixture, until};
@@ -35,14 +35,11 @@ async fn a_caller_that_leaves_leaves_nothing_half_done(fixture: Fixture) {
     ] {
         assert_eq!(fixture.count(rows).await, fixture.count(records).await, "{rows}");
     }
-    if let Db::Postgres(pool) = &fixture.db {
-        let idle: i64 = sqlx::query_scalar(
+    if fixture.db.system() == System::Postgres {
+        let idle = fixture.count(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'",
-        )
-        .fetch_one(pool)
-        .await
-        .unwrap();
-        assert_eq!(idle, 0);
+        );
+        assert_eq!(idle.await, 0);
     }
     for number in 0..100 {
         fixture.register(&format!("after{number}")).await.unwrap();

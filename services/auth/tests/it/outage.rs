@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use mesh_error::Error;
+use mesh_store::execute;
 use mesh_testkit::{Fault, FaultProxy, Postgres, PostgresDatabase};
 use tonic::Code;
 
@@ -64,9 +65,9 @@ async fn an_outage_is_unavailable_and_ends() {
 async fn a_locked_table_holds_nobody_for_long() {
     let fixture = Fixture::postgres().await;
     let tokens = fixture.signed_in("ana").await;
-    let mesh_store::Db::Postgres(pool) = &fixture.db else { panic!("Postgres") };
-    let mut lock = pool.begin().await.unwrap();
-    sqlx::raw_sql("LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
+    let mut lock = fixture.db.begin().await.unwrap();
+    execute!(lock.conn(), "LOCK api_keys", sqlx::raw_sql("LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE"))
+        .unwrap();
     let request =
         fixture.with_token(&tokens.access_token, mesh_proto::auth::v1::ListApiKeysRequest::default());
     let mut gateway = fixture.gateway.clone();

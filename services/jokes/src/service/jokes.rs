@@ -4,12 +4,11 @@ use chrono::{DateTime, SubsecRound as _, Utc};
 use mesh_store::page::{Page, PageRequest, Position};
 
 use super::{Caller, Jokes};
-use crate::budget::{Limits, Period, Scope};
+use crate::budget::{Amount, Limits, Period, Scope};
 use crate::domain::Joke;
 use crate::error::{JokesError, Result};
 use crate::scores;
 use crate::store::jokes::{Feedback, Filter, Rated};
-use crate::store::ledger::Used;
 
 /// What a list is asked for.
 #[derive(Clone, Debug)]
@@ -25,7 +24,7 @@ pub(crate) struct Figure {
     pub(crate) period: Period,
     pub(crate) ends_at: DateTime<Utc>,
     pub(crate) limits: Limits,
-    pub(crate) used: Used,
+    pub(crate) used: Amount,
 }
 
 impl Jokes {

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use chrono::SubsecRound as _;
 use mesh_resilience::Deadline;
-use mesh_store::retry;
 use mesh_telemetry::propagation;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -20,7 +19,6 @@ use crate::error::{JokesError, Result};
 use crate::metrics;
 use crate::models::Entry;
 use crate::ports::Prompt;
-use crate::store::jokes as rows;
 use crate::structured::{self, Unfit};
 
 /// What comes of a call, as it comes; whoever drops it has left.
@@ -206,10 +204,17 @@ impl Jokes {
         judged.map_err(JokesError::RefusedAnswer).map(|_| told)
     }
 
-    /// Keeps a joke and bills it, in one change.
+    /// Bills a joke and keeps it.
     async fn keep(&self, order: &Order, wish: &Wish, made: &Made) -> Result<Joke> {
-        let sentiment = self.feelings.of(&structured::spoken(&made.told)).await;
-        let said = made.said.as_ref();
+        let (said, text) = (made.said.as_ref(), structured::spoken(&made.told));
+        let bill = async {
+            match said {
+                Some(said) => self.settle(&said.reservation, said.used).await,
+                None => Ok(()),
+            }
+        };
+        let (sentiment, billed) = tokio::join!(self.feelings.of(&text), bill);
+        billed?;
         let joke = Joke {
             id: wish.id.clone(),
             user_id: order.caller.user_id.clone(),
@@ -227,15 +232,7 @@ impl Jokes {
             created_at: self.clock.now().trunc_subsecs(6),
             trace_id: propagation::trace_id(),
         };
-        let kept = retry(|| async {
-            let mut tx = self.store.begin().await?;
-            if let Some(said) = said {
-                said.reservation.settle_in(&mut tx, said.used).await?;
-            }
-            rows::insert(&mut tx, &joke).await?;
-            tx.commit().await
-        });
-        kept.await?;
+        self.store.insert_joke(&joke).await?;
         Ok(joke)
     }
 }

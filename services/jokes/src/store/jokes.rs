@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use mesh_store::page::Position;
-use mesh_store::{Tx, execute, on};
+use mesh_store::{execute, on};
 use sqlx::FromRow;
 use sqlx::types::Json;
 
@@ -139,40 +139,40 @@ impl Store {
         )
         .map(|rows| rows == 1)
     }
-}
 
-/// Keeps a joke.
-pub(crate) async fn insert(tx: &mut Tx, joke: &Joke) -> Result<()> {
-    let sentiment = joke.sentiment.as_ref();
-    execute!(
-        tx.conn(),
-        "INSERT jokes",
-        sqlx::query(
-            "INSERT INTO jokes (id, user_id, setup, punchline, topic, style, params, model, provider, latency_ms,
-                input_tokens, output_tokens, cost_nanos, sentiment, sentiment_score, cached, fallback, trace_id, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+    /// Keeps a joke.
+    pub(crate) async fn insert_joke(&self, joke: &Joke) -> Result<()> {
+        let sentiment = joke.sentiment.as_ref();
+        execute!(
+            self.db.write(),
+            "INSERT jokes",
+            sqlx::query(
+                "INSERT INTO jokes (id, user_id, setup, punchline, topic, style, params, model, provider, latency_ms,
+                    input_tokens, output_tokens, cost_nanos, sentiment, sentiment_score, cached, fallback, trace_id, created_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+            )
+            .bind(&joke.id)
+            .bind(&joke.user_id)
+            .bind(&joke.told.setup)
+            .bind(&joke.told.punchline)
+            .bind(&joke.topic)
+            .bind(joke.params.style.name())
+            .bind(Json(&joke.params))
+            .bind(&joke.model)
+            .bind(&joke.provider)
+            .bind(i64::from(joke.latency_ms))
+            .bind(i64::from(joke.usage.input_tokens))
+            .bind(i64::from(joke.usage.output_tokens))
+            .bind(joke.usage.cost_nanos)
+            .bind(sentiment.map(|s| s.label.as_str()))
+            .bind(sentiment.map(|s| s.score))
+            .bind(joke.cached)
+            .bind(joke.fallback)
+            .bind(&joke.trace_id)
+            .bind(joke.created_at)
         )
-        .bind(&joke.id)
-        .bind(&joke.user_id)
-        .bind(&joke.told.setup)
-        .bind(&joke.told.punchline)
-        .bind(&joke.topic)
-        .bind(joke.params.style.name())
-        .bind(Json(&joke.params))
-        .bind(&joke.model)
-        .bind(&joke.provider)
-        .bind(i64::from(joke.latency_ms))
-        .bind(i64::from(joke.usage.input_tokens))
-        .bind(i64::from(joke.usage.output_tokens))
-        .bind(joke.usage.cost_nanos)
-        .bind(sentiment.map(|s| s.label.as_str()))
-        .bind(sentiment.map(|s| s.score))
-        .bind(joke.cached)
-        .bind(joke.fallback)
-        .bind(&joke.trace_id)
-        .bind(joke.created_at)
-    )
-    .map(|_| ())
+        .map(|_| ())
+    }
 }
 
 impl From<Row> for Joke {

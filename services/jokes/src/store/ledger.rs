@@ -1,23 +1,14 @@
-//! What was used, by whom and when. Every change is one conditional statement, so that no two calls can both take the last
-//! of a budget.
+//! What was used, by whom and when. Every change is one statement, so that no two calls can both take the last of a budget, and
+//! nothing that ends in between leaves half of it.
 
-use mesh_store::{Tx, execute, on};
-use sqlx::FromRow;
+use mesh_store::{StoreError, StoreErrorKind, execute, on};
 
 use super::{Result, Store};
 use crate::budget::{Account, Amount};
 
-/// What a subject has used in a period.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromRow)]
-pub(crate) struct Used {
-    pub(crate) calls: i64,
-    pub(crate) tokens: i64,
-    pub(crate) cost_nanos: i64,
-}
-
 impl Store {
     /// What has been used of an account, or is reserved.
-    pub(crate) async fn used(&self, account: &Account) -> Result<Used> {
+    pub(crate) async fn used(&self, account: &Account) -> Result<Amount> {
         let used = on!(self.db.read(), "SELECT ledger", |e| {
             sqlx::query_as("SELECT calls, tokens, cost_nanos FROM ledger WHERE subject = $1 AND period = $2")
                 .bind(&account.subject)
@@ -26,6 +17,93 @@ impl Store {
                 .await
         })?;
         Ok(used.unwrap_or_default())
+    }
+
+    /// Takes an amount from each of these accounts, or nothing when one of them has too little: the first such one.
+    ///
+    /// # Errors
+    /// A conflict when an account had too little and has enough by now: to be done again.
+    pub(crate) async fn take<'a>(
+        &self,
+        accounts: &'a [Account; 4],
+        amount: &Amount,
+    ) -> Result<Option<&'a Account>> {
+        // The first amount of a period meets no row to be compared with.
+        if let Some(small) = accounts.iter().find(|account| !account.limits.hold(amount)) {
+            return Ok(Some(small));
+        }
+        match self.take_all_or_nothing(accounts, amount).await {
+            Ok(true) => return Ok(None),
+            Ok(false) => {}
+            Err(error) if error.is_null() => {}
+            Err(error) => return Err(error),
+        }
+        for account in accounts {
+            let used = self.used(account).await?;
+            if !account.limits.hold(&used.and(*amount)) {
+                return Ok(Some(account));
+            }
+        }
+        Err(StoreError::new(StoreErrorKind::Serialization, "a budget was spent, and given back"))
+    }
+
+    /// Looks first whether all accounts have enough, which refuses whoever comes late without a trace. A rival that takes the
+    /// rest after that look is noticed at the row, which is locked then: it would become null, and the statement fails as a whole.
+    ///
+    /// The rows are taken in the order of the accounts, which is the same for everybody, so that two calls never wait for each
+    /// other in a circle.
+    async fn take_all_or_nothing(&self, accounts: &[Account; 4], amount: &Amount) -> Result<bool> {
+        let most = |limit: Option<i64>| limit.unwrap_or(i64::MAX);
+        let rows = on!(self.db.write(), "UPSERT ledger", |e| {
+            let mut query = sqlx::query(
+                "WITH most (subject, period, calls, tokens, cost_nanos) AS
+                     (VALUES ($4, $5, $6, $7, $8), ($9, $10, $11, $12, $13), ($14, $15, $16, $17, $18), ($19, $20, $21, $22, $23))
+                 INSERT INTO ledger (subject, period, calls, tokens, cost_nanos)
+                 SELECT subject, period, $1, $2, $3 FROM most
+                 WHERE NOT EXISTS (
+                     SELECT 1 FROM most JOIN ledger USING (subject, period)
+                     WHERE ledger.calls > most.calls - $1 OR ledger.tokens > most.tokens - $2
+                        OR ledger.cost_nanos > most.cost_nanos - $3)
+                 ON CONFLICT (subject, period) DO UPDATE
+                 SET tokens = ledger.tokens + excluded.tokens, cost_nanos = ledger.cost_nanos + excluded.cost_nanos,
+                     calls = (SELECT ledger.calls + excluded.calls FROM most
+                              WHERE most.subject = ledger.subject AND most.period = ledger.period
+                                AND ledger.calls <= most.calls - excluded.calls
+                                AND ledger.tokens <= most.tokens - excluded.tokens
+                                AND ledger.cost_nanos <= most.cost_nanos - excluded.cost_nanos)",
+            )
+            .bind(amount.calls)
+            .bind(amount.tokens)
+            .bind(amount.cost_nanos);
+            for Account { subject, period_name, limits, .. } in accounts {
+                query = query.bind(subject).bind(period_name);
+                query =
+                    query.bind(most(limits.calls)).bind(most(limits.tokens)).bind(most(limits.cost_nanos));
+            }
+            query.execute(e).await.map(|done| done.rows_affected())
+        })?;
+        Ok(rows > 0)
+    }
+
+    /// Gives back what was taken from each of these accounts and not used, in their order. Their rows are there: a period is not
+    /// forgotten before it has long ended.
+    pub(crate) async fn give_back(&self, accounts: &[Account; 4], amount: &Amount) -> Result<()> {
+        on!(self.db.write(), "UPDATE ledger", |e| {
+            let mut query = sqlx::query(
+                "INSERT INTO ledger (subject, period, calls, tokens, cost_nanos)
+                 VALUES ($4, $5, $1, $2, $3), ($6, $7, $1, $2, $3), ($8, $9, $1, $2, $3), ($10, $11, $1, $2, $3)
+                 ON CONFLICT (subject, period) DO UPDATE
+                 SET calls = ledger.calls - excluded.calls, tokens = ledger.tokens - excluded.tokens,
+                     cost_nanos = ledger.cost_nanos - excluded.cost_nanos",
+            )
+            .bind(amount.calls)
+            .bind(amount.tokens)
+            .bind(amount.cost_nanos);
+            for account in accounts {
+                query = query.bind(&account.subject).bind(&account.period_name);
+            }
+            query.execute(e).await.map(|_| ())
+        })
     }
 
     /// Forgets periods that ended before the given day, a few at a time; how many.
@@ -41,70 +119,4 @@ impl Store {
             .bind(most)
         )
     }
-}
-
-/// Takes an amount from each of these accounts unless that would be more than its limits; all of it is to be undone if one of
-/// them has too little: the first such one. The first amount of a period has to be within the limits by itself
-/// ([`crate::budget::Limits::hold`]).
-///
-/// The rows are taken in the order of the accounts, which is the same for everybody, so that two calls never wait for each other
-/// in a circle.
-pub(crate) async fn take<'a>(
-    tx: &mut Tx,
-    accounts: &'a [Account; 4],
-    amount: &Amount,
-) -> Result<Option<&'a Account>> {
-    if let Some(small) = accounts.iter().find(|account| !account.limits.hold(amount)) {
-        return Ok(Some(small));
-    }
-    let most = |limit: Option<i64>| limit.unwrap_or(i64::MAX);
-    let taken: Vec<(String, String)> = on!(tx.conn(), "UPSERT ledger", |e| {
-        let mut query = sqlx::query_as(
-            "INSERT INTO ledger (subject, period, calls, tokens, cost_nanos)
-             VALUES ($4, $5, $1, $2, $3), ($9, $10, $1, $2, $3), ($14, $15, $1, $2, $3), ($19, $20, $1, $2, $3)
-             ON CONFLICT (subject, period) DO UPDATE
-             SET calls = ledger.calls + excluded.calls, tokens = ledger.tokens + excluded.tokens,
-                 cost_nanos = ledger.cost_nanos + excluded.cost_nanos
-             WHERE EXISTS (
-                 SELECT 1 FROM (VALUES ($4, $5, $6, $7, $8), ($9, $10, $11, $12, $13), ($14, $15, $16, $17, $18),
-                                       ($19, $20, $21, $22, $23)) AS most
-                 WHERE most.column1 = ledger.subject AND most.column2 = ledger.period
-                   AND ledger.calls <= most.column3 - excluded.calls AND ledger.tokens <= most.column4 - excluded.tokens
-                   AND ledger.cost_nanos <= most.column5 - excluded.cost_nanos)
-             RETURNING subject, period",
-        )
-        .bind(amount.calls)
-        .bind(amount.tokens)
-        .bind(amount.cost_nanos);
-        for Account { subject, period_name, limits, .. } in accounts {
-            query = query.bind(subject).bind(period_name);
-            query = query.bind(most(limits.calls)).bind(most(limits.tokens)).bind(most(limits.cost_nanos));
-        }
-        query.fetch_all(e).await
-    })?;
-    let is_taken = |account: &&Account| {
-        taken.iter().any(|(subject, period)| (subject, period) == (&account.subject, &account.period_name))
-    };
-    Ok(accounts.iter().find(|account| !is_taken(account)))
-}
-
-/// Gives back what was taken from each of these accounts and not used, in their order. Their rows are there: a period is not
-/// forgotten before it has long ended.
-pub(crate) async fn give_back(tx: &mut Tx, accounts: &[Account; 4], amount: &Amount) -> Result<()> {
-    on!(tx.conn(), "UPDATE ledger", |e| {
-        let mut query = sqlx::query(
-            "INSERT INTO ledger (subject, period, calls, tokens, cost_nanos)
-             VALUES ($4, $5, $1, $2, $3), ($6, $7, $1, $2, $3), ($8, $9, $1, $2, $3), ($10, $11, $1, $2, $3)
-             ON CONFLICT (subject, period) DO UPDATE
-             SET calls = ledger.calls - excluded.calls, tokens = ledger.tokens - excluded.tokens,
-                 cost_nanos = ledger.cost_nanos - excluded.cost_nanos",
-        )
-        .bind(amount.calls)
-        .bind(amount.tokens)
-        .bind(amount.cost_nanos);
-        for account in accounts {
-            query = query.bind(&account.subject).bind(&account.period_name);
-        }
-        query.execute(e).await.map(|_| ())
-    })
 }

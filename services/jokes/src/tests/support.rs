@@ -221,14 +221,12 @@ impl Fixture {
 
     /// Makes a joke one whose trace was recorded.
     pub(crate) async fn recorded(&self, id: &str) {
-        let mut tx = self.store.begin().await.unwrap();
         let changed = execute!(
-            tx.conn(),
+            self.store.db().write(),
             "UPDATE jokes",
             sqlx::query("UPDATE jokes SET trace_id = 'a' WHERE id = $1").bind(id)
         );
         assert_eq!(changed.unwrap(), 1);
-        tx.commit().await.unwrap();
     }
 
     pub(crate) async fn service(&self, setup: Setup) -> Arc<Jokes> {
