@@ -57,7 +57,7 @@ impl Admin {
     /// # Errors
     /// When it is taken.
     pub async fn bind(addr: SocketAddr, lifecycle: &Lifecycle, version: &'static str) -> Result<Self> {
-        let listener = listen(addr).await?;
+        let listener = listen(addr)?;
         let local = listener.local_addr().map_err(Error::internal)?;
         let shared = Arc::new(Shared { readiness: lifecycle.readiness().clone(), version });
         Ok(Self { listener, local, shared, lifecycle: lifecycle.clone() })

@@ -125,7 +125,7 @@ impl Server {
         }
         routes.add(health, SURFACE_MESSAGE);
         reflection::add(&mut routes, &self.services)?;
-        let listener = listen(addr).await?;
+        let listener = listen(addr)?;
         let local = listener.local_addr().map_err(Error::internal)?;
         let gate = self.lifecycle.readiness().gate(format!("{} listener", self.workload));
         let services = std::mem::take(&mut self.services);

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -89,7 +89,11 @@ impl FakeLlm {
     /// # Errors
     /// When it cannot be bound.
     pub async fn listen(addr: SocketAddr) -> Result<Self> {
-        let listener = TcpListener::bind(addr).await?;
+        let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(addr)?;
+        // As many as are asked for at once.
+        let listener = socket.listen(4096)?;
         let addr = listener.local_addr()?;
         let book = Arc::new(Book::default());
         let accepting = tokio::spawn(accept(listener, Arc::clone(&book)));

@@ -66,7 +66,7 @@ impl Listener {
         router: Router,
         lifecycle: Lifecycle,
     ) -> Result<Self, Error> {
-        let socket = mesh_server::listen(address).await?;
+        let socket = mesh_server::listen(address)?;
         let server = Arc::new(Server { router, builder: builder(), times, lifecycle });
         Ok(Self { socket, tls, server, places: Arc::new(Semaphore::new(max_connections)) })
     }
