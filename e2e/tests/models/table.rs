@@ -36,6 +36,8 @@ pub(crate) enum End {
     Told,
     /// No model answers; to come again after so many seconds.
     Away(u64),
+    /// What it answers is not of its protocol.
+    Nonsense,
     /// The provider does not take the call.
     Rejected,
     /// It broke off after the first word.
@@ -49,6 +51,7 @@ impl End {
             Self::Told if way == Way::Rest => (0, 201, ""),
             Self::Told => (0, 200, ""),
             Self::Away(_) => (14, 503, "MODEL_UNAVAILABLE"),
+            Self::Nonsense => (14, 502, "MODEL_ANSWER_INVALID"),
             Self::Rejected => (9, 502, "MODEL_REJECTED_CALL"),
             Self::BrokeOff => (14, 502, "MODEL_BROKE_OFF"),
         };
@@ -60,7 +63,7 @@ impl End {
         let wait = match self {
             // REST never says to come again at once.
             Self::Away(seconds) => Some(Duration::from_secs(seconds.max(u64::from(way.status(0, 1))))),
-            Self::Told | Self::Rejected | Self::BrokeOff => None,
+            Self::Told | Self::Nonsense | Self::Rejected | Self::BrokeOff => None,
         };
         (outcome.status, outcome.reason.as_str()) == self.row(way)
             && outcome.is_told() == (self == Self::Told)
@@ -69,7 +72,7 @@ impl End {
 
     /// Whether another model may stand in: nothing has been said.
     pub(crate) fn is_before_the_first_word(self) -> bool {
-        matches!(self, Self::Away(_) | Self::Rejected)
+        matches!(self, Self::Away(_) | Self::Nonsense | Self::Rejected)
     }
 }
 
@@ -127,11 +130,11 @@ fn by_nonsense() -> Vec<Case> {
         case("wrong-in-200", error("invalid_request_error"), 1, End::Rejected),
         case("error-event", event("server_error"), 2, End::Away(5)),
         case("wrong-event", event("invalid_api_key"), 1, End::Rejected),
-        case("no-json-event", Reply::stream("data: {\"choices\": [nonsense\n\n"), 1, End::Away(5)),
-        case("no-chunk", Reply::events(&[json!({"hello": "there"})]), 1, End::Away(5)),
+        case("no-json-event", Reply::stream("data: {\"choices\": [nonsense\n\n"), 1, End::Nonsense),
+        case("no-chunk", Reply::events(&[json!({"hello": "there"})]), 1, End::Nonsense),
         case("no-events", Reply::stream("<html>Please sign in.</html>"), 2, End::Away(5)),
-        case("html", Reply::http(200, "<html>").content_type("text/html"), 1, End::Away(5)),
-        case("empty", Reply::http(200, ""), 1, End::Away(5)),
+        case("html", Reply::http(200, "<html>").content_type("text/html"), 1, End::Nonsense),
+        case("empty", Reply::http(200, ""), 1, End::Nonsense),
     ]
 }
 

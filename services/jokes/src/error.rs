@@ -122,6 +122,10 @@ impl From<JokesError> for Error {
             JokesError::BudgetSpent { account, ends_in } => {
                 Self::exhausted("BUDGET_SPENT", message, ends_in).with_metadata("budget", account)
             }
+            JokesError::NoModel(Some(source @ ModelError::Malformed(_))) => {
+                let message = "the language model's answer could not be read";
+                Self::unavailable("MODEL_ANSWER_INVALID", message).with_source(source)
+            }
             JokesError::NoModel(source) => {
                 let pause = match &source {
                     Some(ModelError::RateLimited { retry_after: Some(after) }) => *after,
