@@ -126,7 +126,9 @@ impl managed::Manager for Server {
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<Open, sqlx::Error> {
-        Ok(Open { connection: self.0.connect().await?, idle: Some(Instant::now()) })
+        // Rare and large: not to be part of every statement's future.
+        let connection = Box::pin(self.0.connect()).await?;
+        Ok(Open { connection, idle: Some(Instant::now()) })
     }
 
     async fn recycle(&self, open: &mut Open, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
@@ -135,8 +137,8 @@ impl managed::Manager for Server {
         }
         match open.idle {
             Some(since) if since.elapsed() < FRESH => Ok(()),
-            Some(_) => Ok(open.connection.ping().await?),
-            None if is_clean(&mut open.connection).await? => Ok(()),
+            Some(_) => Ok(Box::pin(open.connection.ping()).await?),
+            None if Box::pin(is_clean(&mut open.connection)).await? => Ok(()),
             None => Err(RecycleError::message("inside a transaction")),
         }
     }
