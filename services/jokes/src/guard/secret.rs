@@ -4,7 +4,6 @@
 //! the signs of an encoding hide nothing. The price is that a secret is found in a text that differs from it only by such
 //! signs, which is what is wanted.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -69,8 +68,8 @@ pub(super) fn rot13(c: char) -> char {
 /// Looks for runs of words of the system prompt in a stream.
 #[derive(Debug)]
 pub(super) struct Runs {
-    words: Vec<u64>,
-    places: HashMap<u64, Vec<usize>>,
+    /// Every word of the prompt and its place, in order of the words.
+    places: Vec<(u64, usize)>,
     active: Vec<Run>,
     word: Option<(u64, usize)>,
 }
@@ -86,21 +85,18 @@ struct Run {
 
 impl Runs {
     pub(super) fn new(system: &str) -> Self {
-        let mut runs = Self { words: Vec::new(), places: HashMap::new(), active: Vec::new(), word: None };
-        let mut words = Vec::new();
+        let mut runs = Self { places: Vec::new(), active: Vec::new(), word: None };
+        let mut places = Vec::new();
         for c in skeleton_of(system).chars().chain([' ']) {
-            runs.letter(c, 0, &mut |word, _| words.push(word));
+            runs.letter(c, 0, &mut |word, _| places.push((word, places.len())));
         }
-        for (place, word) in words.iter().enumerate() {
-            runs.places.entry(*word).or_default().push(place);
-        }
-        runs.words = words;
-        runs
+        places.sort_unstable();
+        Self { places, ..runs }
     }
 
     /// Takes a folded character; true when a run is too long.
     pub(super) fn step(&mut self, c: char, at: usize) -> bool {
-        if self.words.len() < MAX_RUN {
+        if self.places.len() < MAX_RUN {
             return false;
         }
         let mut done = Vec::new();
@@ -110,7 +106,7 @@ impl Runs {
 
     /// Where the longest run began that may still become too long.
     pub(super) fn open(&self) -> Option<usize> {
-        let left = |run: &Run| self.words.len() - 1 - run.place;
+        let left = |run: &Run| self.places.len() - 1 - run.place;
         self.active.iter().filter(|run| run.length + left(run) >= MAX_RUN).map(|run| run.start).min()
     }
 
@@ -130,7 +126,8 @@ impl Runs {
     fn extend(&mut self, word: u64, start: usize) -> bool {
         let before = std::mem::take(&mut self.active);
         let mut found = false;
-        for &place in self.places.get(&word).map(Vec::as_slice).unwrap_or_default() {
+        let first = self.places.partition_point(|(other, _)| *other < word);
+        for &(_, place) in self.places.iter().skip(first).take_while(|(other, _)| *other == word) {
             let run = match before.iter().find(|run| run.place + 1 == place) {
                 Some(run) => Run { place, length: run.length + 1, start: run.start },
                 None => Run { place, length: 1, start },

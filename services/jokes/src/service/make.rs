@@ -204,17 +204,9 @@ impl Jokes {
         judged.map_err(JokesError::RefusedAnswer).map(|_| told)
     }
 
-    /// Bills a joke and keeps it.
+    /// Keeps a joke and bills it.
     async fn keep(&self, order: &Order, wish: &Wish, made: &Made) -> Result<Joke> {
-        let (said, text) = (made.said.as_ref(), structured::spoken(&made.told));
-        let bill = async {
-            match said {
-                Some(said) => self.settle(&said.reservation, said.used).await,
-                None => Ok(()),
-            }
-        };
-        let (sentiment, billed) = tokio::join!(self.feelings.of(&text), bill);
-        billed?;
+        let said = made.said.as_ref();
         let joke = Joke {
             id: wish.id.clone(),
             user_id: order.caller.user_id.clone(),
@@ -225,14 +217,14 @@ impl Jokes {
             provider: made.provider.clone(),
             latency_ms: u32::try_from(wish.begun.elapsed().as_millis()).unwrap_or(u32::MAX),
             usage: said.map_or_else(Usage::default, |said| said.usage),
-            sentiment,
+            sentiment: self.feelings.of(&structured::spoken(&made.told)).await,
             rating: None,
             cached: said.is_none(),
             fallback: said.is_some_and(|said| said.fallback),
             created_at: self.clock.now().trunc_subsecs(6),
             trace_id: propagation::trace_id(),
         };
-        self.store.insert_joke(&joke).await?;
+        self.store.keep(&joke, said.map(|said| said.reservation.rest(said.used))).await?;
         Ok(joke)
     }
 }

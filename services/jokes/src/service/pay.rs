@@ -8,6 +8,7 @@ use crate::budget::{Account, Amount, Price};
 use crate::error::{JokesError, Result};
 use crate::metrics;
 use crate::ports::Tokens;
+use crate::store::ledger::Rest;
 
 /// What is reserved for one call.
 #[derive(Debug)]
@@ -35,12 +36,16 @@ impl Jokes {
 
     /// Bills what a call used and gives back the rest.
     pub(super) async fn settle(&self, reservation: &Reservation, used: Amount) -> Result<()> {
-        let rest = reservation.amount.less(used);
-        Ok(retry(|| self.store.give_back(&reservation.accounts, &rest)).await?)
+        Ok(retry(|| self.store.give_back(reservation.rest(used))).await?)
     }
 }
 
 impl Reservation {
+    /// What is left of it when so much was used.
+    pub(super) fn rest(&self, used: Amount) -> Rest<'_> {
+        Rest { accounts: &self.accounts, amount: self.amount.less(used) }
+    }
+
     /// What these tokens cost: never more than was reserved, so that a provider that does not keep to its limits cannot spend
     /// more than the budget.
     pub(super) fn bill(&self, model: &str, tokens: Tokens) -> (Amount, Tokens) {

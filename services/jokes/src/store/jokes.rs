@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use mesh_store::page::Position;
-use mesh_store::{execute, on};
+use mesh_store::{System, execute, on, retry};
 use sqlx::FromRow;
 use sqlx::types::Json;
 
+use super::ledger::{Rest, bind_rest, give_back};
 use super::{Result, Store};
 use crate::domain::{Joke, Params, Sentiment, Style, Told, Usage};
 
@@ -65,6 +66,25 @@ macro_rules! select_joke {
         )
     };
 }
+
+/// The statement that keeps a joke.
+macro_rules! insert_joke {
+    () => {
+        "INSERT INTO jokes (id, user_id, setup, punchline, topic, style, params, model, provider, latency_ms, input_tokens, \
+         output_tokens, cost_nanos, sentiment, sentiment_score, cached, fallback, trace_id, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)"
+    };
+}
+
+/// Keeps a joke and gives back what it left of its reservation. Of Postgres only.
+const KEEP: &str = concat!(
+    "WITH bill AS (",
+    give_back!(
+        "($23, $24, $20, $21, $22), ($25, $26, $20, $21, $22), ($27, $28, $20, $21, $22), ($29, $30, $20, $21, $22)"
+    ),
+    ") ",
+    insert_joke!()
+);
 
 impl Store {
     /// A joke of a user.
@@ -140,38 +160,47 @@ impl Store {
         .map(|rows| rows == 1)
     }
 
-    /// Keeps a joke.
-    pub(crate) async fn insert_joke(&self, joke: &Joke) -> Result<()> {
+    /// Keeps a joke, and gives back the rest of its reservation. SQLite, which knows no statement for both, does the latter first.
+    pub(crate) async fn keep(&self, joke: &Joke, rest: Option<Rest<'_>>) -> Result<()> {
+        match (self.db.system(), rest) {
+            (System::Postgres, Some(rest)) => retry(|| self.insert_joke(KEEP, joke, Some(rest))).await,
+            (System::Sqlite, Some(rest)) => {
+                retry(|| self.give_back(rest)).await?;
+                self.insert_joke(insert_joke!(), joke, None).await
+            }
+            (_, None) => self.insert_joke(insert_joke!(), joke, None).await,
+        }
+    }
+
+    async fn insert_joke(&self, sql: &'static str, joke: &Joke, rest: Option<Rest<'_>>) -> Result<()> {
         let sentiment = joke.sentiment.as_ref();
-        execute!(
-            self.db.write(),
-            "INSERT jokes",
-            sqlx::query(
-                "INSERT INTO jokes (id, user_id, setup, punchline, topic, style, params, model, provider, latency_ms,
-                    input_tokens, output_tokens, cost_nanos, sentiment, sentiment_score, cached, fallback, trace_id, created_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
-            )
-            .bind(&joke.id)
-            .bind(&joke.user_id)
-            .bind(&joke.told.setup)
-            .bind(&joke.told.punchline)
-            .bind(&joke.topic)
-            .bind(joke.params.style.name())
-            .bind(Json(&joke.params))
-            .bind(&joke.model)
-            .bind(&joke.provider)
-            .bind(i64::from(joke.latency_ms))
-            .bind(i64::from(joke.usage.input_tokens))
-            .bind(i64::from(joke.usage.output_tokens))
-            .bind(joke.usage.cost_nanos)
-            .bind(sentiment.map(|s| s.label.as_str()))
-            .bind(sentiment.map(|s| s.score))
-            .bind(joke.cached)
-            .bind(joke.fallback)
-            .bind(&joke.trace_id)
-            .bind(joke.created_at)
-        )
-        .map(|_| ())
+        on!(self.db.write(), "INSERT jokes", |e| {
+            let query = sqlx::query(sql)
+                .bind(&joke.id)
+                .bind(&joke.user_id)
+                .bind(&joke.told.setup)
+                .bind(&joke.told.punchline)
+                .bind(&joke.topic)
+                .bind(joke.params.style.name())
+                .bind(Json(&joke.params))
+                .bind(&joke.model)
+                .bind(&joke.provider)
+                .bind(i64::from(joke.latency_ms))
+                .bind(i64::from(joke.usage.input_tokens))
+                .bind(i64::from(joke.usage.output_tokens))
+                .bind(joke.usage.cost_nanos)
+                .bind(sentiment.map(|s| s.label.as_str()))
+                .bind(sentiment.map(|s| s.score))
+                .bind(joke.cached)
+                .bind(joke.fallback)
+                .bind(&joke.trace_id)
+                .bind(joke.created_at);
+            let query = match rest {
+                Some(rest) => bind_rest!(query, rest),
+                None => query,
+            };
+            query.execute(e).await.map(|_| ())
+        })
     }
 }
 

@@ -6,6 +6,36 @@ use mesh_store::{StoreError, StoreErrorKind, execute, on};
 use super::{Result, Store};
 use crate::budget::{Account, Amount};
 
+/// What was reserved in these accounts and not used.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rest<'a> {
+    pub(crate) accounts: &'a [Account; 4],
+    pub(crate) amount: Amount,
+}
+
+/// The statement that gives a rest back, with the rows of it.
+macro_rules! give_back {
+    ($rows:literal) => {
+        concat!(
+            "INSERT INTO ledger (subject, period, calls, tokens, cost_nanos) VALUES ",
+            $rows,
+            " ON CONFLICT (subject, period) DO UPDATE SET calls = ledger.calls - excluded.calls, \
+             tokens = ledger.tokens - excluded.tokens, cost_nanos = ledger.cost_nanos - excluded.cost_nanos"
+        )
+    };
+}
+
+/// Binds a rest: its amount, and then the subject and the period of each account.
+macro_rules! bind_rest {
+    ($query:expr, $rest:expr) => {{
+        let Rest { accounts, amount } = $rest;
+        let query = $query.bind(amount.calls).bind(amount.tokens).bind(amount.cost_nanos);
+        accounts.iter().fold(query, |query, account| query.bind(&account.subject).bind(&account.period_name))
+    }};
+}
+
+pub(super) use {bind_rest, give_back};
+
 impl Store {
     /// What has been used of an account, or is reserved.
     pub(crate) async fn used(&self, account: &Account) -> Result<Amount> {
@@ -85,25 +115,12 @@ impl Store {
         Ok(rows > 0)
     }
 
-    /// Gives back what was taken from each of these accounts and not used, in their order. Their rows are there: a period is not
-    /// forgotten before it has long ended.
-    pub(crate) async fn give_back(&self, accounts: &[Account; 4], amount: &Amount) -> Result<()> {
-        on!(self.db.write(), "UPDATE ledger", |e| {
-            let mut query = sqlx::query(
-                "INSERT INTO ledger (subject, period, calls, tokens, cost_nanos)
-                 VALUES ($4, $5, $1, $2, $3), ($6, $7, $1, $2, $3), ($8, $9, $1, $2, $3), ($10, $11, $1, $2, $3)
-                 ON CONFLICT (subject, period) DO UPDATE
-                 SET calls = ledger.calls - excluded.calls, tokens = ledger.tokens - excluded.tokens,
-                     cost_nanos = ledger.cost_nanos - excluded.cost_nanos",
-            )
-            .bind(amount.calls)
-            .bind(amount.tokens)
-            .bind(amount.cost_nanos);
-            for account in accounts {
-                query = query.bind(&account.subject).bind(&account.period_name);
-            }
-            query.execute(e).await.map(|_| ())
-        })
+    /// Gives a rest back, in the order of the accounts. Their rows are there: a period is not forgotten before it has long ended.
+    pub(crate) async fn give_back(&self, rest: Rest<'_>) -> Result<()> {
+        const GIVE_BACK: &str = give_back!(
+            "($4, $5, $1, $2, $3), ($6, $7, $1, $2, $3), ($8, $9, $1, $2, $3), ($10, $11, $1, $2, $3)"
+        );
+        execute!(self.db.write(), "UPDATE ledger", bind_rest!(sqlx::query(GIVE_BACK), rest)).map(|_| ())
     }
 
     /// Forgets periods that ended before the given day, a few at a time; how many.
