@@ -8,14 +8,13 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
-use hyper::body::Incoming;
 use mesh_error::Error;
 use mesh_resilience::{BoundedBody, Deadline, Verdict};
 use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
 use tonic::Status;
 
-use crate::{balance::Ticket, failure, record::Record};
+use crate::{balance::Ticket, failure, record::Record, stream::Received};
 
 /// What an open call holds; all of it is given up when the call has ended.
 #[derive(Debug)]
@@ -28,7 +27,7 @@ pub(crate) struct Open {
 
 /// A response body.
 pub(crate) struct CallBody {
-    inner: BoundedBody<Incoming>,
+    inner: BoundedBody<Received>,
     deadline: Deadline,
     open: Option<Open>,
     /// Since when a frame is waited for.
@@ -36,7 +35,7 @@ pub(crate) struct CallBody {
 }
 
 impl CallBody {
-    pub(crate) fn new(inner: BoundedBody<Incoming>, deadline: Deadline, open: Open) -> Self {
+    pub(crate) fn new(inner: BoundedBody<Received>, deadline: Deadline, open: Open) -> Self {
         Self { inner, deadline, open: Some(open), waiting: None }
     }
 
@@ -53,7 +52,7 @@ impl CallBody {
     }
 
     /// The connection broke: the caller gets a status in the trailers as from a server.
-    fn broke(&mut self, open: Open, error: hyper::Error) -> Frame<Bytes> {
+    fn broke(&mut self, open: Open, error: h2::Error) -> Frame<Bytes> {
         let error = if self.deadline.is_expired() {
             Deadline::error()
         } else {

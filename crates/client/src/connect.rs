@@ -2,12 +2,20 @@
 
 use std::{
     net::SocketAddr,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Waker},
     time::{Duration, SystemTime},
 };
 
-use hyper::client::conn::http2::{Builder, SendRequest};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use bytes::Bytes;
+use h2::{
+    Ping, PingPong, SendStream,
+    client::{Builder, ResponseFuture, SendRequest},
+};
+use http::Request;
 use mesh_identity::{SpiffeId, SvidError, Tls};
 use rustls_pki_types::ServerName;
 use tokio::{
@@ -16,8 +24,6 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use tokio_util::{future::FutureExt as _, sync::CancellationToken};
-use tonic::body::Body;
 
 use crate::Settings;
 
@@ -26,6 +32,8 @@ const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 const STREAM_WINDOW: u32 = 1024 * 1024;
 /// Metadata that a peer may send.
 const MAX_HEADERS: u32 = 32 * 1024;
+/// Streams that are begun before the peer has said how many it takes.
+const FIRST_STREAMS: usize = 100;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +49,7 @@ pub(crate) enum ConnectError {
     #[error("the peer does not speak HTTP/2")]
     NotHttp2,
     #[error("HTTP/2: {0}")]
-    Http2(hyper::Error),
+    Http2(h2::Error),
     #[error("connecting was given up")]
     GivenUp,
 }
@@ -58,10 +66,10 @@ pub(crate) struct Dial {
 /// A connection. It ends when it and every stream on it are dropped, or with the first certificate that ends.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    sender: SendRequest<Body>,
+    sender: SendRequest<Bytes>,
     generation: u64,
     ends: Instant,
-    broken: AtomicBool,
+    broken: Arc<AtomicBool>,
 }
 
 impl Dial {
@@ -107,48 +115,64 @@ impl Dial {
         }
         let peer = Tls::peer(session.peer_certificates())?;
         let ends = instant_of(own_end.min(peer.not_after));
-        let sender = self.http2(stream, ends).await?;
-        Ok(Connection { sender, generation, ends, broken: AtomicBool::new(false) })
+        let broken = Arc::default();
+        let sender = self.http2(stream, ends, Arc::clone(&broken)).await?;
+        Ok(Connection { sender, generation, ends, broken })
     }
 
     async fn http2(
         &self,
         stream: TlsStream<TcpStream>,
         ends: Instant,
-    ) -> Result<SendRequest<Body>, ConnectError> {
-        let cut = CancellationToken::new();
-        let (sender, connection) = Builder::new(Tasks(cut.clone()))
-            .timer(TokioTimer::new())
-            .keep_alive_interval(self.settings.keep_alive)
-            .keep_alive_timeout(self.settings.keep_alive_limit)
-            .keep_alive_while_idle(true)
+        broken: Arc<AtomicBool>,
+    ) -> Result<SendRequest<Bytes>, ConnectError> {
+        let (sender, mut connection) = Builder::new()
+            .enable_push(false)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_window_size(STREAM_WINDOW)
             .max_header_list_size(MAX_HEADERS)
-            .handshake(TokioIo::new(stream))
+            .initial_max_send_streams(FIRST_STREAMS)
+            .handshake(stream)
             .await
             .map_err(ConnectError::Http2)?;
+        let silent = silent(connection.ping_pong(), self.settings);
         tokio::spawn(async move {
             tokio::select! {
+                biased;
                 ended = connection => if let Err(error) = ended {
                     tracing::debug!(%error, "connection ended");
                 },
+                () = silent => tracing::debug!("connection cut: the peer does not answer"),
                 // A certificate ends, and with it the trust in the connection.
-                () = tokio::time::sleep_until(ends) => cut.cancel(),
+                () = tokio::time::sleep_until(ends) => {}
             }
+            broken.store(true, Ordering::Relaxed);
         });
         Ok(sender)
     }
 }
 
 impl Connection {
-    pub(crate) fn sender(&self) -> SendRequest<Body> {
-        self.sender.clone()
+    /// Begins a request: its response, and where its body goes. It waits for its turn when the peer takes no more at once.
+    ///
+    /// # Errors
+    /// The connection takes no request any more.
+    pub(crate) fn send(
+        &self,
+        request: Request<()>,
+    ) -> Result<(ResponseFuture, SendStream<Bytes>), h2::Error> {
+        self.sender.clone().send_request(request, false)
     }
 
     /// Whether requests can be sent on it at all.
     pub(crate) fn is_open(&self) -> bool {
-        !self.broken.load(Ordering::Relaxed) && !self.sender.is_closed() && self.ends > Instant::now()
+        !self.broken.load(Ordering::Relaxed) && !self.is_closed() && self.ends > Instant::now()
+    }
+
+    /// Whether it has failed, or the peer has said goodbye.
+    fn is_closed(&self) -> bool {
+        let mut nobody = Context::from_waker(Waker::noop());
+        matches!(self.sender.clone().poll_ready(&mut nobody), Poll::Ready(Err(_)))
     }
 
     /// Whether it was made with the certificates of `generation`.
@@ -169,15 +193,14 @@ fn instant_of(time: SystemTime) -> Instant {
     Instant::now() + left.min(YEAR)
 }
 
-/// Runs the tasks of one connection until it is cut.
-#[derive(Clone)]
-struct Tasks(CancellationToken);
-
-impl<F> hyper::rt::Executor<F> for Tasks
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    fn execute(&self, future: F) {
-        tokio::spawn(future.with_cancellation_token_owned(self.0.clone()));
+/// Ends when the peer leaves a ping unanswered, also while there are no calls.
+async fn silent(pings: Option<PingPong>, settings: Settings) {
+    let Some(mut pings) = pings else { return std::future::pending().await };
+    loop {
+        tokio::time::sleep(settings.keep_alive).await;
+        let answered = timeout(settings.keep_alive_limit, pings.ping(Ping::opaque())).await;
+        if !matches!(answered, Ok(Ok(_))) {
+            return;
+        }
     }
 }

@@ -1,7 +1,5 @@
 //! What can go wrong on the way, in the mesh's vocabulary, and what it says about the request.
 
-use std::error::Error as StdError;
-
 use mesh_error::{BoxError, Error, Kind};
 
 /// Reason of a PERMISSION_DENIED by the call policy: the *workload* may not call the method, whatever the user may.
@@ -32,19 +30,7 @@ pub(crate) fn lost(source: impl Into<BoxError>) -> Error {
 
 /// Whether the peer surely did not handle the request: it refused the stream, or said goodbye with a last stream before
 /// it (RFC 9113 §8.7). h2 gives the remote GOAWAY as the error of exactly those streams.
-pub(crate) fn was_refused(error: &hyper::Error) -> bool {
-    http2(error).is_some_and(|h2| {
-        let refused = h2.is_reset() && h2.reason() == Some(h2::Reason::REFUSED_STREAM);
-        h2.is_remote() && (refused || h2.is_go_away())
-    })
-}
-
-/// Whether only the stream ended and the connection goes on.
-pub(crate) fn is_of_stream(error: &hyper::Error) -> bool {
-    http2(error).is_some_and(h2::Error::is_reset)
-}
-
-fn http2(error: &hyper::Error) -> Option<&h2::Error> {
-    std::iter::successors(StdError::source(error), |cause| (**cause).source())
-        .find_map(|cause| cause.downcast_ref())
+pub(crate) fn was_refused(error: &h2::Error) -> bool {
+    let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    error.is_remote() && (refused || error.is_go_away())
 }

@@ -24,6 +24,7 @@ mod record;
 mod resolve;
 mod retry;
 mod settings;
+mod stream;
 mod target;
 
 pub use channel::Channel;

@@ -1,7 +1,6 @@
 //! A request body that may have to be sent twice.
 //!
-//! The body of a unary request is in memory anyway; up to a limit it is kept whole. A stream is handed over once and can
-//! be sent again only if the connection gives it back untouched.
+//! The body of a unary request is in memory anyway; up to a limit it is kept whole. A stream is sent once.
 
 use std::{
     pin::Pin,
@@ -9,18 +8,21 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use h2::SendStream;
 use http_body::Frame;
-use http_body_util::{BodyExt as _, Full, StreamBody};
+use http_body_util::{BodyExt as _, StreamBody};
 use mesh_error::{Error, Kind};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Status, body::Body};
+
+use crate::stream::pipe;
 
 /// The body of one call.
 #[derive(Debug)]
 pub(crate) enum Outgoing {
     /// As often as needed.
     Kept(Bytes),
-    /// Once; nothing when it was handed over.
+    /// Once; nothing when it was sent.
     Once(Option<Body>),
 }
 
@@ -53,19 +55,20 @@ impl Outgoing {
         Ok(Self::Kept(kept.freeze()))
     }
 
-    /// The body of the next attempt.
-    pub(crate) fn take(&mut self) -> Option<Body> {
+    /// Sends it: what is kept at once, a stream from now on.
+    ///
+    /// # Errors
+    /// The stream is reset; the response tells why.
+    pub(crate) fn send(&mut self, mut to: SendStream<Bytes>) -> Result<(), h2::Error> {
         match self {
-            Self::Kept(bytes) => Some(Body::new(Full::new(bytes.clone()).map_err(|never| match never {}))),
-            Self::Once(body) => body.take(),
+            Self::Kept(bytes) => to.send_data(bytes.clone(), true)?,
+            Self::Once(body) => {
+                if let Some(body) = body.take() {
+                    tokio::spawn(pipe(body, to));
+                }
+            }
         }
-    }
-
-    /// An attempt did not touch it.
-    pub(crate) fn give_back(&mut self, untouched: Body) {
-        if let Self::Once(body) = self {
-            *body = Some(untouched);
-        }
+        Ok(())
     }
 
     /// Whether there is a body for another attempt.
@@ -111,32 +114,17 @@ mod tests {
         Body::new(StreamBody::new(futures::stream::iter(frames)))
     }
 
-    async fn text(body: Body) -> String {
-        String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap()
-    }
-
     #[tokio::test]
     async fn what_fits_can_be_sent_as_often_as_needed() {
-        let mut outgoing = Outgoing::keep(body(&["abc", "def"]), 6).await.unwrap();
-        for _ in 0..2 {
-            assert!(outgoing.is_at_hand());
-            assert_eq!(text(outgoing.take().unwrap()).await, "abcdef");
-        }
+        let outgoing = Outgoing::keep(body(&["abc", "def"]), 6).await.unwrap();
+        assert!(matches!(outgoing, Outgoing::Kept(bytes) if bytes == "abcdef"));
     }
 
     #[tokio::test]
     async fn what_does_not_fit_is_sent_once_and_whole() {
-        let mut outgoing = Outgoing::keep(body(&["abc", "def", "ghi"]), 5).await.unwrap();
-        let only = outgoing.take().unwrap();
-        assert!(!outgoing.is_at_hand());
-        assert_eq!(text(only).await, "abcdefghi");
-    }
-
-    #[tokio::test]
-    async fn what_comes_back_untouched_can_be_sent() {
-        let mut outgoing = Outgoing::Once(Some(body(&["abc"])));
-        let untouched = outgoing.take().unwrap();
-        outgoing.give_back(untouched);
-        assert_eq!(text(outgoing.take().unwrap()).await, "abc");
+        let outgoing = Outgoing::keep(body(&["abc", "def", "ghi"]), 5).await.unwrap();
+        assert!(outgoing.is_at_hand());
+        let Outgoing::Once(Some(only)) = outgoing else { panic!("{outgoing:?}") };
+        assert_eq!(only.collect().await.unwrap().to_bytes(), "abcdefghi");
     }
 }

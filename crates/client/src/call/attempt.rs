@@ -9,11 +9,9 @@ use http::{
     uri,
     uri::{PathAndQuery, Scheme},
 };
-use hyper::body::Incoming;
 use mesh_error::{BoxError, Error};
 use mesh_resilience::{Deadline, GRPC_TIMEOUT, Verdict};
 use mesh_telemetry::propagation;
-use tonic::body::Body;
 
 use super::Terms;
 use crate::{
@@ -23,6 +21,7 @@ use crate::{
     connect::Connection,
     failure::{self, was_refused},
     outgoing::Outgoing,
+    stream::Received,
 };
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("quipu/", env!("CARGO_PKG_VERSION")));
@@ -32,7 +31,7 @@ const ATTEMPTS: &str = "grpc-previous-rpc-attempts";
 /// The beginning of a response, and the place that its call keeps.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    pub(crate) response: Response<Incoming>,
+    pub(crate) response: Response<Received>,
     pub(crate) ticket: Ticket,
 }
 
@@ -69,20 +68,25 @@ pub(crate) async fn attempt(
     if terms.deadline.is_expired() {
         return Err(Failure { error: Deadline::error(), sent: false });
     }
-    let body = outgoing.take().ok_or_else(|| Failure::unreachable("the request's body is gone"))?;
-    let request =
-        dress(upstream, terms, head, retries, body).map_err(|error| Failure { error, sent: true })?;
+    let request = dress(upstream, terms, head, retries).map_err(|error| Failure { error, sent: true })?;
     send(&connection, request, ticket, outgoing).await
 }
 
 async fn send(
     connection: &Connection,
-    request: Request<Body>,
+    request: Request<()>,
     mut ticket: Ticket,
     outgoing: &mut Outgoing,
 ) -> Result<Answer, Failure> {
-    match connection.sender().try_send_request(request).await {
+    let (response, stream) = connection.send(request).map_err(|error| {
+        connection.give_up();
+        Failure::unreachable(error)
+    })?;
+    // What goes wrong here is said by the response.
+    let _ = outgoing.send(stream);
+    match response.await {
         Ok(response) => {
+            let response = response.map(Received::new);
             ticket.answered();
             if !response.status().is_success() {
                 ticket.judge(Verdict::Failure);
@@ -92,15 +96,10 @@ async fn send(
             // Bare headers say nothing yet: the body tells.
             Ok(Answer { response, ticket })
         }
-        Err(mut error) => {
-            let untouched = error.take_message();
-            let error = error.into_error();
-            if untouched.is_some() || !failure::is_of_stream(&error) {
+        Err(error) => {
+            // Otherwise only the stream ended.
+            if !error.is_reset() {
                 connection.give_up();
-            }
-            if let Some(untouched) = untouched {
-                outgoing.give_back(untouched.into_body());
-                return Err(Failure::unreachable(error));
             }
             if was_refused(&error) {
                 return Err(Failure::unreachable(error));
@@ -112,19 +111,13 @@ async fn send(
 }
 
 /// The request as it goes out.
-fn dress(
-    upstream: &Upstream,
-    terms: &Terms,
-    head: &Parts,
-    retries: u32,
-    body: Body,
-) -> Result<Request<Body>, Error> {
+fn dress(upstream: &Upstream, terms: &Terms, head: &Parts, retries: u32) -> Result<Request<()>, Error> {
     let mut uri = uri::Parts::default();
     uri.scheme = Some(Scheme::HTTPS);
     uri.authority = Some(upstream.authority.clone());
     uri.path_and_query = head.uri.path_and_query().cloned().or(Some(PathAndQuery::from_static("/")));
     let uri = Uri::from_parts(uri);
-    let mut request = Request::new(body);
+    let mut request = Request::new(());
     *request.method_mut() = head.method.clone();
     *request.uri_mut() = uri.map_err(Error::internal)?;
     *request.version_mut() = Version::HTTP_2;
