@@ -85,3 +85,91 @@ pub(crate) async fn pipe(mut body: Body, mut stream: SendStream<Bytes>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use futures::StreamExt as _;
+    use h2::client::ResponseFuture;
+    use http::{Request, Response};
+    use http_body_util::StreamBody;
+    use mesh_error::Error;
+    use tonic::Status;
+
+    use super::*;
+
+    const WINDOW: u32 = 64 * 1024;
+    const MESSAGE: usize = 16 * 1024;
+
+    type Source = Vec<Result<Frame<Bytes>, Status>>;
+
+    /// A source that is piped to a peer.
+    struct Piped {
+        /// What the peer gets.
+        stream: RecvStream,
+        /// How many messages were taken from the source.
+        taken: Arc<AtomicUsize>,
+        /// Whoever drops it gives the stream up.
+        response: ResponseFuture,
+    }
+
+    /// Over a connection in memory.
+    async fn piped(source: Source) -> Piped {
+        let (near, far) = tokio::io::duplex(4 * MESSAGE);
+        let (near, far) = tokio::join!(
+            h2::client::handshake(near),
+            h2::server::Builder::new().initial_window_size(WINDOW).handshake::<_, Bytes>(far)
+        );
+        let ((mut sender, connection), mut far) = (near.unwrap(), far.unwrap());
+        tokio::spawn(connection);
+        let request = Request::post("https://peer/").body(()).unwrap();
+        let (response, stream) = sender.send_request(request, false).unwrap();
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&taken);
+        let source = futures::stream::iter(source).inspect(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+        tokio::spawn(pipe(Body::new(StreamBody::new(source)), stream));
+        let (request, mut respond) = far.accept().await.unwrap().unwrap();
+        tokio::spawn(async move {
+            let _begun = respond.send_response(Response::new(()), false);
+            while far.accept().await.is_some() {}
+        });
+        Piped { stream: request.into_body(), taken, response }
+    }
+
+    fn message() -> Result<Frame<Bytes>, Status> {
+        Ok(Frame::data(Bytes::from(vec![7; MESSAGE])))
+    }
+
+    #[tokio::test]
+    async fn a_source_that_fails_does_not_look_like_one_that_ends() {
+        let Piped { mut stream, response: _response, .. } =
+            piped(vec![message(), Err(Error::internal("lost").into_status())]).await;
+        let mut last = stream.data().await.unwrap();
+        while last.is_ok() {
+            last = stream.data().await.expect("it does not end");
+        }
+        assert_eq!(last.unwrap_err().reason(), Some(Reason::INTERNAL_ERROR));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_waits_for_a_slow_peer() {
+        let Piped { mut stream, taken, response: _response } =
+            piped((0..20).map(|_| message()).collect()).await;
+        // Time passes when there is nothing left to do.
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        assert!(taken.load(Ordering::Relaxed) <= 1 + WINDOW as usize / MESSAGE);
+        let mut length = 0;
+        while let Some(data) = stream.data().await {
+            let data = data.unwrap();
+            length += data.len();
+            stream.flow_control().release_capacity(data.len()).unwrap();
+        }
+        assert_eq!((length, taken.load(Ordering::Relaxed)), (20 * MESSAGE, 20));
+    }
+}
