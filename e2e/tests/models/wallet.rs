@@ -5,7 +5,11 @@ use std::{sync::Arc, time::Duration};
 use futures::future::join_all;
 use mesh_testkit::{FakeLlm, Reply};
 use quipu_e2e::{Proof, count};
-use tokio::sync::{Barrier, oneshot};
+use sqlx::{Connection as _, PgConnection};
+use tokio::{
+    sync::{Barrier, oneshot},
+    time::sleep,
+};
 
 use crate::{
     ask::{Outcome, Way, Wish},
@@ -16,6 +20,8 @@ use crate::{
 
 /// Callers of a round.
 const CALLERS: usize = 100;
+/// Connections of the service to its database.
+const CONNECTIONS: i64 = 32;
 /// Calls that the budget allows.
 const CALLS: i64 = 10;
 /// Billionths of a dollar that the budget allows.
@@ -69,16 +75,17 @@ async fn i1_no_race_spends_more_than_a_budget() {
         .with("jokes", "QUIPU_JOKES_BUDGET_USER_DAY", format!("calls={CALLS},cost=0.0032"))
         .with("jokes", "QUIPU_JOKES_BUDGET_USER_MONTH", "none")
         // All of them get as far as the budget, many at once.
-        .with("jokes", "QUIPU_DATABASE_MAX_CONNECTIONS", "32")
+        .with("jokes", "QUIPU_DATABASE_MAX_CONNECTIONS", CONNECTIONS.to_string())
         .with("jokes", "QUIPU_DATABASE_ACQUIRE_TIMEOUT", "9s")
         .start()
         .await;
     let (direct, mut most) = (Direct::to(&mesh), Most::default());
+    let database = mesh.jokes_database.as_ref().unwrap().url();
     let (past, through) = (count(50), count(20));
     for n in 0..past + through {
         let ways = if n < past { [Way::Grpc, Way::Stream] } else { [Way::Rest, Way::Sse] };
         let asker = Asker::join(&mesh, &direct, &format!("user-{n}")).await;
-        round(&mut proof, &fake, &asker, Round::number(n, ways), &mut most).await;
+        round(&mut proof, (&fake, database), &asker, Round::number(n, ways), &mut most).await;
     }
     let Most { calls, used, spent } = most;
     proof.figure(format!(
@@ -92,7 +99,13 @@ async fn i1_no_race_spends_more_than_a_budget() {
     proof.finish();
 }
 
-async fn round(proof: &mut Proof, fake: &FakeLlm, asker: &Asker, round: Round, most: &mut Most) {
+async fn round(
+    proof: &mut Proof,
+    (fake, database): (&FakeLlm, &str),
+    asker: &Asker,
+    round: Round,
+    most: &mut Most,
+) {
     let reply = Reply::text(JOKE).usage(round.usage.0, round.usage.1);
     fake.always(reply.before_head(Duration::from_millis(20)));
     let (begun, wish) = (fake.counts().calls, Wish::new("cats", round.model));
@@ -101,7 +114,8 @@ async fn round(proof: &mut Proof, fake: &FakeLlm, asker: &Asker, round: Round, m
         outcomes.push(asker.ask(Way::Grpc, &wish).await);
     }
     let (stop, watched) = watch(asker);
-    outcomes.extend(all_at_once(asker, &wish, round.ways).await);
+    let crowd = all_at_once(asker, &wish, round.ways);
+    outcomes.extend(held_back(database, crowd).await);
     stop.send(()).unwrap();
     let seen = watched.await.unwrap();
 
@@ -137,6 +151,27 @@ async fn all_at_once(asker: &Asker, wish: &Wish, ways: [Way; 2]) -> Vec<Outcome>
         })
     });
     join_all(callers).await.into_iter().map(Result::unwrap).collect()
+}
+
+/// Lets all of them see the same rest: nobody gets at an account that is there before most of those who can ask the database at
+/// once wait for it. Left to themselves they come one after the other, if the service is slower than its database.
+async fn held_back(database: &str, crowd: impl Future<Output = Vec<Outcome>>) -> Vec<Outcome> {
+    let mut holder = PgConnection::connect(database).await.unwrap();
+    sqlx::raw_sql("BEGIN; SELECT 1 FROM ledger FOR UPDATE").execute(&mut holder).await.unwrap();
+    let mut looker = PgConnection::connect(database).await.unwrap();
+    let release = async {
+        // Less than the service's own limit of time for a lock.
+        for _ in 0..100 {
+            let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+            let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&mut looker).await.unwrap();
+            if waiting >= CONNECTIONS * 3 / 4 {
+                break;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        holder.close().await.unwrap();
+    };
+    tokio::join!(crowd, release).0
 }
 
 /// Looks at what is counted again and again; the most of it.
