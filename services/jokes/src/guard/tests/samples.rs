@@ -122,6 +122,8 @@ pub(crate) fn fragments() -> Vec<String> {
         ". ",
         "\u{e0067}",
         "%41%",
+        " the big corp ",
+        "ORDER no. 12 of a",
     ];
     let odd = odd.map(str::to_owned).into_iter().chain(["A".repeat(99)]);
     benign().map(str::to_owned).chain(injections().map(|(_, text)| text)).chain(odd).collect()
