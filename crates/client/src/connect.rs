@@ -2,10 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     task::{Context, Poll, Waker},
     time::{Duration, SystemTime},
 };
@@ -69,7 +66,7 @@ pub(crate) struct Connection {
     sender: SendRequest<Bytes>,
     generation: u64,
     ends: Instant,
-    broken: Arc<AtomicBool>,
+    broken: AtomicBool,
 }
 
 impl Dial {
@@ -115,16 +112,14 @@ impl Dial {
         }
         let peer = Tls::peer(session.peer_certificates())?;
         let ends = instant_of(own_end.min(peer.not_after));
-        let broken = Arc::default();
-        let sender = self.http2(stream, ends, Arc::clone(&broken)).await?;
-        Ok(Connection { sender, generation, ends, broken })
+        let sender = self.http2(stream, ends).await?;
+        Ok(Connection { sender, generation, ends, broken: AtomicBool::new(false) })
     }
 
     async fn http2(
         &self,
         stream: TlsStream<TcpStream>,
         ends: Instant,
-        broken: Arc<AtomicBool>,
     ) -> Result<SendRequest<Bytes>, ConnectError> {
         let (sender, mut connection) = Builder::new()
             .enable_push(false)
@@ -146,7 +141,6 @@ impl Dial {
                 // A certificate ends, and with it the trust in the connection.
                 () = tokio::time::sleep_until(ends) => {}
             }
-            broken.store(true, Ordering::Relaxed);
         });
         Ok(sender)
     }
@@ -169,7 +163,7 @@ impl Connection {
         !self.broken.load(Ordering::Relaxed) && !self.is_closed() && self.ends > Instant::now()
     }
 
-    /// Whether it has failed, or the peer has said goodbye.
+    /// Whether it has failed or was cut, or the peer has said goodbye.
     fn is_closed(&self) -> bool {
         let mut nobody = Context::from_waker(Waker::noop());
         matches!(self.sender.clone().poll_ready(&mut nobody), Poll::Ready(Err(_)))

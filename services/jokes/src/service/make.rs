@@ -207,6 +207,7 @@ impl Jokes {
     /// Keeps a joke and bills it.
     async fn keep(&self, order: &Order, wish: &Wish, made: &Made) -> Result<Joke> {
         let said = made.said.as_ref();
+        let sentiment = self.feelings.of(&structured::spoken(&made.told)).await;
         let joke = Joke {
             id: wish.id.clone(),
             user_id: order.caller.user_id.clone(),
@@ -217,7 +218,7 @@ impl Jokes {
             provider: made.provider.clone(),
             latency_ms: u32::try_from(wish.begun.elapsed().as_millis()).unwrap_or(u32::MAX),
             usage: said.map_or_else(Usage::default, |said| said.usage),
-            sentiment: self.feelings.of(&structured::spoken(&made.told)).await,
+            sentiment,
             rating: None,
             cached: said.is_none(),
             fallback: said.is_some_and(|said| said.fallback),
