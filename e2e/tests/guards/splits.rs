@@ -64,8 +64,8 @@ async fn i2_no_banned_byte_leaves_wherever_the_provider_splits() {
     proof.finish();
 }
 
-/// All outputs; in the short form each tenth, among them a secret that is longer than any pattern looks back, and one for each
-/// rule.
+/// All outputs; in the short form each tenth, among them a secret and a part of the system prompt in many lines, and one for
+/// each rule.
 fn chosen(list: &[(String, String)]) -> Vec<usize> {
     let is_first = |n: usize| n > 0 && list[n].0 != list[n - 1].0;
     (0..list.len()).filter(|n| is_full() || n % 10 == 6 || is_first(*n)).collect()

@@ -11,6 +11,9 @@ pub(crate) const AFTER: &str = " Then everybody laughed! \"Was that all?\" It wa
 pub(crate) const POLICY: &str = "words: {brands: {list: [acme, big corp, 悪い], on: out}}\n\
     patterns: {order: {regex: 'ORDER no\\. [0-9]{2} of [a-z]', on: out}}\n";
 
+/// Between two words, so that eight of them reach over more sentences than a window gathers before it looks at them.
+const LINES: &str = " --------\n-------- ";
+
 const BENIGN: &str = include_str!("../../../data/guard/benign.txt");
 const INJECTIONS: &str = include_str!("../../../data/guard/injections.txt");
 
@@ -99,10 +102,12 @@ fn secrets(canary: &str, system: &str) -> Vec<(&'static str, String)> {
     let turned: Vec<char> = canary.chars().map(rot13).collect();
     let turned: Vec<String> = turned.chunks(5).map(|part| part.iter().collect()).collect();
     let in_words = canary.to_lowercase().replace('-', " ");
+    let in_lines = canary.chars().map(|c| format!("---- {c} ----\n")).collect();
     let forms =
-        [canary.to_owned(), canary.to_uppercase(), in_words, hex, spaced, reversed, turned.join(". ")];
+        [canary.to_owned(), canary.to_uppercase(), in_words, hex, spaced, reversed, in_lines, turned.join(". ")];
     let words: Vec<&str> = system.split_whitespace().take(31).collect();
-    forms.into_iter().chain(words.windows(8).map(|run| run.join(" "))).map(|text| ("secret", text)).collect()
+    let runs = words.windows(8).enumerate().map(|(n, run)| run.join(if n % 2 == 0 { LINES } else { " " }));
+    forms.into_iter().chain(runs).map(|text| ("secret", text)).collect()
 }
 
 /// Parts of honest and of hostile texts, and oddities.
