@@ -1,6 +1,7 @@
 //! Processes of a target: their start, their end, and what `/proc` says of them.
 
 use std::{
+    ffi::OsString,
     fs,
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
@@ -21,6 +22,14 @@ const LOOK: Duration = Duration::from_millis(2);
 /// The kernel's clock tick in `/proc/<pid>/stat`: 100 a second on every Linux there is.
 const TICK_MICROS: u64 = 10_000;
 
+/// Tokio's own setting of how many workers a runtime has, else as many as there are processors. It goes on to every process.
+const WORKERS: &str = "TOKIO_WORKER_THREADS";
+
+#[expect(clippy::disallowed_methods, reason = "a setting of tokio's and none of ours")]
+fn workers() -> Option<(&'static str, OsString)> {
+    std::env::var_os(WORKERS).map(|workers| (WORKERS, workers))
+}
+
 /// What uses processor time.
 pub trait Clock {
     /// Processor time that it has used, user and system, in microseconds.
@@ -39,7 +48,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a program with exactly this environment; what it logs goes to `log`.
+    /// Starts a program with exactly this environment, and as many workers as this one has; what it logs goes to `log`.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -56,6 +65,7 @@ impl Process {
         };
         let mut command = Command::new(program);
         command.args(arguments).env_clear().envs(env.iter().map(|(k, v)| (k, v)));
+        command.envs(workers());
         let began = Instant::now();
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
         let child = child.map_err(|e| format!("{}: {e}", program.display()))?;

@@ -112,9 +112,13 @@ pub async fn all(plan: &Plan, wanted: &[String], progress: impl Fn(&str)) -> Res
     if wants("connections") {
         add(requests::connections(plan).await?);
     }
-    if wants("jokes") {
+    if wants("jokes-added") {
         add(jokes::instant(plan).await?);
+    }
+    if wants("jokes-held") {
         add(vec![jokes::held(plan).await?]);
+    }
+    if wants("jokes-first") {
         add(vec![jokes::first_event(plan).await?]);
     }
     Ok(rows)

@@ -10,7 +10,7 @@ pub(crate) struct Args {
     /// Write the table into bench/README.md.
     #[arg(long)]
     write: bool,
-    /// Only the rows whose name has one of these words in it: start idle healthz hop grpc login connections jokes.
+    /// Only the rows whose name has one of these words in it: start idle healthz hop grpc login connections jokes-added jokes-held jokes-first.
     rows: Vec<String>,
 }
 

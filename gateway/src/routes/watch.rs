@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use futures::{FutureExt as _, future::BoxFuture};
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 use mesh_error::{Error, Kind};
 use mesh_identity::{User, token::TokenVerifier};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
-use tokio_util::task::AbortOnDropHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout_at};
 
 use crate::{access::Caller, guard::Call, held::OpenStream, problem::Failure, state::Gateway};
 
@@ -16,7 +16,7 @@ const CHECK: Duration = Duration::from_secs(2);
 
 /// A stream that is open and watched as long as this lives.
 pub(super) struct Watched {
-    ended: AbortOnDropHandle<Error>,
+    ended: BoxFuture<'static, Error>,
     _open: OpenStream,
 }
 
@@ -25,13 +25,13 @@ impl Watched {
     pub(super) fn begin(gateway: &Gateway, call: &Call) -> Result<Self, Failure> {
         let open = gateway.held.stream(call.caller().map(Caller::account).unwrap_or_default())?;
         let user = call.caller().map(|caller| caller.user.clone());
-        let ended = tokio::spawn(ended(gateway.verifier.clone(), user, call.deadline()));
-        Ok(Self { ended: AbortOnDropHandle::new(ended), _open: open })
+        let ended = ended(gateway.verifier.clone(), user, call.deadline()).boxed();
+        Ok(Self { ended, _open: open })
     }
 
     /// The reason why it may not go on; to be waited for until it has come, once.
     pub(super) async fn ended(&mut self) -> Error {
-        (&mut self.ended).await.unwrap_or_else(Error::internal)
+        (&mut self.ended).await
     }
 }
 
@@ -52,10 +52,10 @@ pub(super) fn piecemeal(headers: &mut HeaderMap, media: &'static str) {
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 }
 
-/// Waits for the reason to end.
+/// Waits for the reason to end. The token has just been verified.
 async fn ended(verifier: TokenVerifier, user: Option<User>, deadline: Instant) -> Error {
     let refused = async {
-        let mut checks = interval(CHECK);
+        let mut checks = interval_at(Instant::now() + CHECK, CHECK);
         checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             checks.tick().await;

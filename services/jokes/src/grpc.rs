@@ -4,7 +4,8 @@ mod convert;
 
 use std::sync::{Arc, OnceLock};
 
-use futures::stream::{BoxStream, StreamExt as _};
+use futures::future::ready;
+use futures::stream::{BoxStream, StreamExt as _, once};
 use mesh_error::Error;
 use mesh_proto::jokes::v1 as pb;
 use mesh_proto::jokes::v1::joke_service_server::JokeService;
@@ -57,12 +58,16 @@ async fn last(mut events: Events) -> JokesResult<Event> {
     }
 }
 
-/// Events as messages of a stream.
-fn stream<T: Send + 'static>(
-    events: Events,
+/// Events as messages of a stream. The head of the answer goes with the first of them: one write and not two, and what fails
+/// before it is the answer.
+async fn stream<T: Send + 'static>(
+    mut events: Events,
     message: impl Fn(Event) -> T + Send + Sync + 'static,
-) -> Response<BoxStream<'static, Result<T, Status>>> {
-    Response::new(ReceiverStream::new(events).map(move |event| event.map(&message).map_err(refuse)).boxed())
+) -> Answer<BoxStream<'static, Result<T, Status>>> {
+    let without_end = || Err(JokesError::internal("a call without an end"));
+    let first = events.recv().await.unwrap_or_else(without_end).map_err(refuse)?;
+    let events = once(ready(Ok(first))).chain(ReceiverStream::new(events));
+    Ok(Response::new(events.map(move |event| event.map(&message).map_err(refuse)).boxed()))
 }
 
 #[tonic::async_trait]
@@ -83,7 +88,7 @@ impl JokeService for Grpc {
         let order = order(&request, caller, &request.get_ref().model, true);
         let request = request.into_inner();
         let wish = convert::wish(&request.topic, request.params).map_err(refuse)?;
-        Ok(stream(jokes.make_joke(order, wish).map_err(refuse)?, convert::joke_event))
+        stream(jokes.make_joke(order, wish).map_err(refuse)?, convert::joke_event).await
     }
 
     type ChatStream = BoxStream<'static, Result<pb::ChatResponse, Status>>;
@@ -92,7 +97,7 @@ impl JokeService for Grpc {
         let (jokes, caller) = self.call(&request)?;
         let order = order(&request, caller, &request.get_ref().model, true);
         let conversation = convert::conversation(request.into_inner().messages).map_err(refuse)?;
-        Ok(stream(jokes.chat(order, &conversation).map_err(refuse)?, convert::chat_event))
+        stream(jokes.chat(order, &conversation).map_err(refuse)?, convert::chat_event).await
     }
 
     async fn get_joke(&self, request: Request<pb::GetJokeRequest>) -> Answer<pb::GetJokeResponse> {

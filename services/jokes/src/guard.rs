@@ -113,6 +113,9 @@ impl Guards {
     /// # Errors
     /// The rule that it broke.
     pub fn input(&self, text: &str) -> Result<(), Refusal> {
+        if text.is_empty() {
+            return Ok(());
+        }
         let mut window = Window::new(Arc::clone(&self.rules), false, Kept::default(), "");
         window.push(text)?;
         window.end()?;

@@ -22,9 +22,10 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, Request, Response, Url};
 use tokio::time::{Instant, timeout_at};
 
 use self::reading::{Format, Limits, Reading};
@@ -67,8 +68,8 @@ impl OpenAi {
         Ok(Self { info, model, url, authorization, max_tokens_field, times, client })
     }
 
-    /// Sends the call; returns when the head of an answer has come, and no error.
-    async fn send(&self, prompt: &Prompt) -> Result<Response, ModelError> {
+    /// The call for a prompt.
+    fn call(&self, prompt: &Prompt) -> Result<Request, ModelError> {
         let body = body::encode(prompt, &self.model, self.max_tokens_field)?;
         let mut request = self
             .client
@@ -78,13 +79,34 @@ impl OpenAi {
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization.clone());
         }
-        let response = request.body(body).send().await.map_err(|error| errors::of_transport(&error))?;
+        request.body(body).build().map_err(|error| errors::of_transport(&error))
+    }
+
+    /// Sends a call; returns when the head of an answer has come, and no error.
+    async fn send(&self, call: Request) -> Result<Response, ModelError> {
+        let response = self.client.execute(call).await.map_err(|error| errors::of_transport(&error))?;
         if response.status().is_success() {
             return Ok(response);
         }
         let (status, headers) = (response.status(), response.headers().clone());
         let body = beginning(bytes(response)).await;
         Err(errors::of_status(status, &headers, &body, SystemTime::now()))
+    }
+
+    /// Makes a call, whose answer has at most so many tokens.
+    async fn ask(&self, call: Request, most: u32) -> Result<Answer, ModelError> {
+        let limits = Limits { times: self.times, started: Instant::now() };
+        let (until, limit) = limits.first();
+        let sent = timeout_at(until, self.send(call)).await;
+        let response = sent.unwrap_or(Err(ModelError::Timeout(limit)))?;
+        let format = Format::of(response.headers().get(CONTENT_TYPE))?;
+        let mut reading = Reading::new(bytes(response), format, limits, most);
+        let first = reading.next().await.unwrap_or_else(|| Err(errors::broken_off()))?;
+        let rest = stream::unfold(reading, |mut reading| async {
+            let piece = reading.next().await?;
+            Some((piece, reading))
+        });
+        Ok(stream::once(async { Ok(first) }).chain(rest).fuse().boxed())
     }
 }
 
@@ -95,19 +117,14 @@ impl JokeModel for OpenAi {
     }
 
     /// Returns with the first text, so that a failure before it can still be made good elsewhere.
-    async fn answer(&self, prompt: &Prompt) -> Result<Answer, ModelError> {
-        let limits = Limits { times: self.times, started: Instant::now() };
-        let (until, limit) = limits.first();
-        let sent = timeout_at(until, self.send(prompt)).await;
-        let response = sent.unwrap_or(Err(ModelError::Timeout(limit)))?;
-        let format = Format::of(response.headers().get(CONTENT_TYPE))?;
-        let mut reading = Reading::new(bytes(response), format, limits, prompt.max_output_tokens);
-        let first = reading.next().await.unwrap_or_else(|| Err(errors::broken_off()))?;
-        let rest = stream::unfold(reading, |mut reading| async {
-            let piece = reading.next().await?;
-            Some((piece, reading))
-        });
-        Ok(stream::once(async { Ok(first) }).chain(rest).fuse().boxed())
+    fn answer<'s, 'p, 'f>(&'s self, prompt: &'p Prompt) -> BoxFuture<'f, Result<Answer, ModelError>>
+    where
+        's: 'f,
+        'p: 'f,
+        Self: 'f,
+    {
+        let (call, most) = (self.call(prompt), prompt.max_output_tokens);
+        Box::pin(async move { self.ask(call?, most).await })
     }
 }
 

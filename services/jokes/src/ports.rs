@@ -14,7 +14,8 @@ pub trait JokeModel: Send + Sync + 'static {
     /// What it is.
     fn info(&self) -> &ModelInfo;
 
-    /// Begins an answer. Returns when the provider has accepted the call; dropping the stream cancels it there.
+    /// Begins an answer. Returns when the provider has accepted the call; dropping the stream cancels it there. What can be done
+    /// without the provider may be done before the future is polled, the rest is not: the provider hears nothing yet.
     ///
     /// # Errors
     /// [`ModelError`] when there is no answer. Nothing of it has been seen yet, so another model may be asked.

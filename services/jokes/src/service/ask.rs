@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join;
 use mesh_error::Error;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -14,6 +15,7 @@ use super::pay::Reservation;
 use super::{Caller, Event, Jokes, trace};
 use crate::budget;
 use crate::error::{JokesError, Result};
+use crate::guard::Window;
 use crate::metrics;
 use crate::models::Entry;
 use crate::ports::{Answer, ModelError, Prompt, Tokens};
@@ -35,6 +37,8 @@ pub(super) struct Until {
 pub(super) struct Asked {
     pub(super) entry: Arc<Entry>,
     pub(super) answer: Answer,
+    /// Through which the answer leaves.
+    pub(super) window: Window,
     pub(super) reservation: Reservation,
     /// Whether it stands in for another.
     pub(super) fallback: bool,
@@ -105,14 +109,19 @@ impl Jokes {
         prompt: &Prompt,
         until: &Until,
     ) -> Result<std::result::Result<Asked, ModelError>> {
-        let reservation = self.reserve(caller, budget::most(prompt), entry.price).await?;
+        let reserve = self.reserve(caller, budget::most(prompt), entry.price);
+        // What needs no budget is made ready while the database works.
+        let ready = async { (self.guards.window(&prompt.system), entry.model.answer(prompt)) };
+        let (reservation, (window, answer)) = join(reserve, ready).await;
+        let reservation = reservation?;
         let (span, name) = (trace::call(entry, prompt), &entry.info().name);
         if self.rules.captures {
             trace::asked(&span, prompt);
         }
-        match until.race(entry.model.answer(prompt).instrument(span.clone())).await {
+        match until.race(answer.instrument(span.clone())).await {
             Ok(Ok(answer)) => {
-                Ok(Ok(Asked { entry: Arc::clone(entry), answer, reservation, fallback: false, span }))
+                let entry = Arc::clone(entry);
+                Ok(Ok(Asked { entry, answer, window, reservation, fallback: false, span }))
             }
             Ok(Err(error)) => {
                 trace::fail(&span, error.name());

@@ -62,8 +62,7 @@ impl Jokes {
         manner: &Manner,
         until: &Until,
     ) -> Result<Said> {
-        let Asked { entry, mut answer, reservation, fallback, span } = asked;
-        let window = self.guards.window(&prompt.system);
+        let Asked { entry, mut answer, window, reservation, fallback, span } = asked;
         let mut flow = Flow::new(prompt, window, manner);
         let outcome = flow.run(&mut answer, until).instrument(span.clone()).await;
         // Stops a provider that is still talking.

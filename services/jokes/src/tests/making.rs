@@ -2,7 +2,7 @@
 
 use mesh_testkit::on_both;
 
-use super::support::{Act, Fixture, GOOD, PRICE, Scripted, Setup, TOKENS, all, joke, order, somebody};
+use super::support::{Act, FEELS, Fixture, GOOD, PRICE, Scripted, Setup, TOKENS, all, joke, order, somebody};
 use crate::cache::Mode;
 use crate::domain::Conversation;
 use crate::error::JokesError;
@@ -28,6 +28,11 @@ async fn a_joke_is_told_kept_and_billed(fixture: Fixture) {
     assert_eq!((joke.usage.input_tokens, joke.usage.output_tokens), (TOKENS.input, TOKENS.output));
     assert_eq!(joke.usage.cost_nanos, PRICE.of(TOKENS));
     assert_eq!(joke.sentiment.as_ref().unwrap().label, "positive");
+    assert!(
+        u128::from(joke.latency_ms) >= FEELS.as_millis(),
+        "{} ms leave the feelings out",
+        joke.latency_ms
+    );
     assert_eq!(jokes.joke_of(&somebody("ana"), &joke.id).await.unwrap(), joke);
     assert!(matches!(jokes.joke_of(&somebody("bob"), &joke.id).await, Err(JokesError::NotFound(_))));
     let used = jokes.usage(&somebody("ana")).await.unwrap()[0].used;

@@ -31,6 +31,9 @@ pub(crate) const PRICE: Price = Price { input_nanos: 1_000, output_nanos: 2_000 
 /// What the model says that a call took.
 pub(crate) const TOKENS: Tokens = Tokens { input: 100, output: 20 };
 
+/// How long it takes to know how a joke feels.
+pub(crate) const FEELS: Duration = Duration::from_millis(10);
+
 /// What a scripted model does when it is asked once.
 #[derive(Clone)]
 pub(crate) enum Act {
@@ -160,6 +163,7 @@ struct Feeling(bool);
 #[async_trait]
 impl Feelings for Feeling {
     async fn of(&self, _: &str) -> Option<Sentiment> {
+        tokio::time::sleep(FEELS).await;
         self.0.then(|| Sentiment { label: "positive".to_owned(), score: 0.5 })
     }
 }

@@ -103,8 +103,16 @@ fn secrets(canary: &str, system: &str) -> Vec<(&'static str, String)> {
     let turned: Vec<String> = turned.chunks(5).map(|part| part.iter().collect()).collect();
     let in_words = canary.to_lowercase().replace('-', " ");
     let in_lines = canary.chars().map(|c| format!("---- {c} ----\n")).collect();
-    let forms =
-        [canary.to_owned(), canary.to_uppercase(), in_words, hex, spaced, reversed, in_lines, turned.join(". ")];
+    let forms = [
+        canary.to_owned(),
+        canary.to_uppercase(),
+        in_words,
+        hex,
+        spaced,
+        reversed,
+        in_lines,
+        turned.join(". "),
+    ];
     let words: Vec<&str> = system.split_whitespace().take(31).collect();
     let runs = words.windows(8).enumerate().map(|(n, run)| run.join(if n % 2 == 0 { LINES } else { " " }));
     forms.into_iter().chain(runs).map(|text| ("secret", text)).collect()

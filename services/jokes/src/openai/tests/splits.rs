@@ -10,7 +10,8 @@ const TEXT: &str = "zß水😀 \"q\" \\ \n\u{1}é👩‍🚀";
 /// The length of the body of a stream, without the framing of HTTP.
 async fn length(fake: &FakeLlm, reply: &Reply) -> usize {
     fake.script(vec![reply.clone()]);
-    let response = model(fake).send(&prompt()).await.unwrap();
+    let model = model(fake);
+    let response = model.send(model.call(&prompt()).unwrap()).await.unwrap();
     response.bytes().await.unwrap().len()
 }
 
