@@ -53,9 +53,13 @@ async fn last(mut events: Events) -> JokesResult<Event> {
         match events.recv().await {
             Some(Ok(Event::Delta(_))) => {}
             Some(last) => return last,
-            None => return Err(JokesError::internal("a call without an end")),
+            None => return Err(without_end()),
         }
     }
+}
+
+fn without_end() -> JokesError {
+    JokesError::internal("a call without an end")
 }
 
 /// Events as messages of a stream. The head of the answer goes with the first of them: one write and not two, and what fails
@@ -64,8 +68,7 @@ async fn stream<T: Send + 'static>(
     mut events: Events,
     message: impl Fn(Event) -> T + Send + Sync + 'static,
 ) -> Answer<BoxStream<'static, Result<T, Status>>> {
-    let without_end = || Err(JokesError::internal("a call without an end"));
-    let first = events.recv().await.unwrap_or_else(without_end).map_err(refuse)?;
+    let first = events.recv().await.unwrap_or_else(|| Err(without_end())).map_err(refuse)?;
     let events = once(ready(Ok(first))).chain(ReceiverStream::new(events));
     Ok(Response::new(events.map(move |event| event.map(&message).map_err(refuse)).boxed()))
 }
